@@ -1,0 +1,39 @@
+# Every target makes .venv when it is missing. PYTHON=python3.12 chooses another interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export OMP_NUM_THREADS ?= 2
+export OPENBLAS_NUM_THREADS ?= 2
+
+.PHONY: demo test check docs bench reference clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
+	@touch $@
+
+demo: $(STAMP)  ## simulate a confounded cohort on real genotypes, estimate the effect, write the report
+	$(BIN)/invarmr demo --out demo
+
+check: $(STAMP)  ## the gates that need no test run
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check  ## gates, then every test with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+docs: $(STAMP)  ## the manual, its examples executed
+	$(BIN)/python docs/run_examples.py
+	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: $(STAMP)  ## speed and memory, each as a ratio in one run
+	$(BIN)/python benchmarks/moments_from_bed.py
+
+reference: $(STAMP)  ## rebuild the example genotypes from the source distribution of peddy 0.4.8
+	$(BIN)/python scripts/build_reference_genotypes.py
+
+clean:
+	rm -rf $(VENV) docs/_build demo

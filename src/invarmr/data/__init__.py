@@ -1,0 +1,1 @@
+"""What a study is: immutable, validated containers; no files, no torch."""

@@ -1,0 +1,322 @@
+"""The people of a study: instruments, exposure, outcome, environment and covariates, matched and validated.
+
+Symbols: n samples, d instruments, E environments, c covariates, k components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike
+
+from invarmr.arrays import FloatArray, IntArray, StrArray, finite_matrix, finite_vector, read_only
+from invarmr.data.instrument_source import ArrayInstruments, InstrumentSource
+from invarmr.data.moments import EnvironmentMoments, MomentAccumulator, merge_moments
+from invarmr.errors import InputError, first_few
+
+__all__ = ["BLOCK", "Account", "Cohort", "InstrumentKind"]
+
+InstrumentKind = Literal["genotype", "score"]
+BLOCK = 16_384
+"""Samples read at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Account:
+    """What was read, kept and dropped, and why.
+
+    Parameters
+    ----------
+    variants
+        One row per variant asked for: `variant, chromosome, position, effect_allele, other_allele, status, reason`,
+        frequencies and call rates where known.
+    samples
+        One row per stage and environment: `stage, environment, n_samples, reason`.
+    """
+
+    variants: pl.DataFrame = field(default_factory=pl.DataFrame)
+    samples: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Cohort:
+    """Samples with instruments, exposure, outcome and environment; immutable and complete (no missing values).
+
+    Build it with `from_arrays`, or from files with `invarmr.read_cohort`.
+
+    Parameters
+    ----------
+    instruments
+        Source of the (n, d) instrument values.
+    instrument_names
+        d names.
+    instrument_kind
+        "genotype" when every instrument is a count of allele copies (0 to 2), whose variance 2f(1-f) must move with
+        its frequency; "score" otherwise.
+    exposure, outcome
+        (n,) floats.
+    environment
+        (n,) codes 0..E-1 into `environments`.
+    environments
+        E labels.
+    covariates, components, truth
+        (n, c), (n, k), (n, r): measured covariates, principal components of ancestry, and (simulated studies only) what
+        was really the confounder. Names in `covariate_names` and so on.
+    weights
+        (d,) external weight of each instrument per unit (allele copy), for the allele score; None where not given.
+    sample_ids
+        n unique ids.
+    cluster
+        (n,) codes of clusters of dependent samples; None: independent.
+    """
+
+    instruments: InstrumentSource
+    instrument_names: tuple[str, ...]
+    instrument_kind: InstrumentKind
+    exposure: FloatArray
+    outcome: FloatArray
+    environment: IntArray
+    environments: tuple[str, ...]
+    sample_ids: StrArray
+    covariates: FloatArray
+    covariate_names: tuple[str, ...] = ()
+    components: FloatArray
+    component_names: tuple[str, ...] = ()
+    truth: FloatArray
+    truth_names: tuple[str, ...] = ()
+    weights: FloatArray | None = None
+    cluster: IntArray | None = None
+    exposure_name: str = "exposure"
+    outcome_name: str = "outcome"
+    environment_name: str = "environment"
+    account: Account = field(default_factory=Account)
+
+    def __post_init__(self) -> None:
+        for name in ("exposure", "outcome", "environment", "covariates", "components", "truth"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+        _check_ids(self.sample_ids)
+        _check_variation(self.exposure, self.exposure_name, "exposure")
+        _check_variation(self.outcome, self.outcome_name, "outcome")
+        _check_environments(self)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        *,
+        instrument: ArrayLike,
+        exposure: ArrayLike,
+        outcome: ArrayLike,
+        environment: Sequence[Any] | ArrayLike,
+        covariates: ArrayLike | None = None,
+        components: ArrayLike | None = None,
+        truth: ArrayLike | None = None,
+        instrument_names: Sequence[str] | None = None,
+        covariate_names: Sequence[str] | None = None,
+        weights: ArrayLike | None = None,
+        sample_ids: Sequence[str] | None = None,
+        cluster: Sequence[Any] | ArrayLike | None = None,
+        instrument_kind: InstrumentKind = "score",
+    ) -> Self:
+        """Build a cohort from arrays or data-frame columns (numpy, pandas, polars, lists).
+
+        Parameters
+        ----------
+        instrument
+            (n, d) values; a data frame's column names become the instruments' names.
+        exposure, outcome
+            (n,) numbers.
+        environment
+            (n,) labels of any kind with at least two levels; levels are sorted.
+        covariates, components, truth
+            (n, c), (n, k), (n, r) numbers.
+        instrument_names, covariate_names, sample_ids
+            Names; made up when absent.
+        weights
+            (d,) external weights of the instruments.
+        cluster
+            (n,) labels of clusters of dependent samples.
+        instrument_kind
+            "genotype" for allele copies, "score" for anything else.
+
+        Raises
+        ------
+        InputError
+            NaN or text in a number, unequal lengths, fewer than two environments, an environment with too few
+            samples, a constant exposure or outcome, duplicated sample ids.
+        """
+        values = finite_matrix(instrument, "instrument")
+        n, d = values.shape
+        codes, labels = _encode(environment, "environment", n)
+        if instrument_kind == "genotype" and (values.min() < 0 or values.max() > 2):
+            raise InputError(
+                "instrument_kind='genotype' needs allele copies between 0 and 2, but the values run from "
+                f"{values.min():g} to {values.max():g}. Use instrument_kind='score' for anything else."
+            )
+        measured = finite_matrix(_or_empty(covariates, n), "covariates", n)
+        ancestry = finite_matrix(_or_empty(components, n), "components", n)
+        known = finite_matrix(_or_empty(truth, n), "truth", n)
+        return cls(
+            instruments=ArrayInstruments(values),
+            instrument_names=_names(instrument_names, instrument, "instrument", d),
+            instrument_kind=instrument_kind,
+            exposure=finite_vector(exposure, "exposure", n),
+            outcome=finite_vector(outcome, "outcome", n),
+            environment=codes,
+            environments=labels,
+            sample_ids=_sample_ids(sample_ids, n),
+            covariates=measured,
+            components=ancestry,
+            truth=known,
+            covariate_names=_names(covariate_names, covariates, "covariate", measured.shape[1]),
+            component_names=_names(None, None, "PC", ancestry.shape[1]),
+            truth_names=_names(None, truth, "truth", known.shape[1]),
+            weights=None if weights is None else finite_vector(weights, "weights", d),
+            cluster=None if cluster is None else _encode(cluster, "cluster", n)[0],
+        )
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return len(self.exposure)
+
+    @property
+    def n_instruments(self) -> int:
+        """Number of instruments."""
+        return len(self.instrument_names)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the moment columns, `role:name`, in the order in which `rows` and the moments hold them."""
+        left = [
+            f"{role}:{name}"
+            for role, names in (
+                ("covariate", self.covariate_names),
+                ("component", self.component_names),
+                ("truth", self.truth_names),
+            )
+            for name in names
+        ]
+        return (*left, *(f"instrument:{name}" for name in self.instrument_names), "exposure", "outcome")
+
+    def blocks(self, samples: IntArray | None = None) -> Iterator[IntArray]:
+        """Indices of the samples (or of some, increasing), `BLOCK` at a time."""
+        everyone = np.arange(self.n_samples) if samples is None else samples
+        for start in range(0, len(everyone), BLOCK):
+            yield everyone[start : start + BLOCK]
+
+    def rows(self, samples: IntArray) -> FloatArray:
+        """All columns for some samples (increasing indices), (len(samples), m) in the order of `columns`, float64."""
+        return np.hstack([self._left(samples), self.instruments.read(samples), self._right(samples)], dtype=np.float64)
+
+    def moments_of(self, samples: IntArray) -> EnvironmentMoments:
+        """Moments per environment of some samples (increasing indices), accumulated in blocks."""
+        accumulator = MomentAccumulator(self.columns, self.environments)
+        for code in range(len(self.environments)):
+            members = samples[self.environment[samples] == code]
+            for block in self.blocks(members):
+                values = self.instruments.read(block)
+                if values.dtype == np.float32:
+                    accumulator.add_split(code, self._left(block), values, self._right(block))
+                else:
+                    accumulator.add(code, np.hstack([self._left(block), values, self._right(block)]))
+        return accumulator.moments()
+
+    def folded_moments(self, fold: IntArray) -> tuple[EnvironmentMoments, ...]:
+        """Moments of each fold (codes (n,), 0..K-1), in one pass over the instruments."""
+        return tuple(self.moments_of(np.flatnonzero(fold == code)) for code in range(int(fold.max()) + 1))
+
+    @cached_property
+    def moments(self) -> EnvironmentMoments:
+        """Moments per environment of all samples; computed once."""
+        return merge_moments([self.moments_of(np.arange(self.n_samples))])
+
+    def with_components(self, components: FloatArray, names: Sequence[str]) -> Cohort:
+        """The same cohort with principal components (n, k) attached."""
+        checked = finite_matrix(components, "components", self.n_samples)
+        return replace(self, components=checked, component_names=tuple(names))
+
+    def _left(self, samples: IntArray) -> FloatArray:
+        return np.hstack([self.covariates[samples], self.components[samples], self.truth[samples]])
+
+    def _right(self, samples: IntArray) -> FloatArray:
+        return np.column_stack([self.exposure[samples], self.outcome[samples]])
+
+
+def _or_empty(values: ArrayLike | None, n: int) -> ArrayLike:
+    return np.zeros((n, 0)) if values is None else values
+
+
+def _names(given: Sequence[str] | None, source: object, stem: str, count: int) -> tuple[str, ...]:
+    columns = getattr(source, "columns", None)
+    if given is None and columns is not None and len(columns) == count:
+        given = [str(name) for name in columns]
+    if given is None:
+        return tuple(f"{stem}{i + 1}" if stem != "PC" else f"PC{i + 1}" for i in range(count))
+    names = tuple(str(name) for name in given)
+    if len(names) != count:
+        raise InputError(f"There must be {count} {stem} names, one per column, but {len(names)} came.")
+    if len(set(names)) != count:
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise InputError(f"{stem} names must differ, but these come more than once: {first_few(twice)}.")
+    return names
+
+
+def _sample_ids(given: Sequence[str] | None, n: int) -> StrArray:
+    ids = np.array([str(i + 1) for i in range(n)] if given is None else [str(name) for name in given], dtype=np.str_)
+    if len(ids) != n:
+        raise InputError(f"There must be {n} sample ids, one per row, but {len(ids)} came.")
+    return ids
+
+
+def _encode(labels: Sequence[Any] | ArrayLike, name: str, n: int) -> tuple[IntArray, tuple[str, ...]]:
+    values = np.asarray(labels)
+    if values.ndim != 1 or len(values) != n:
+        raise InputError(f"{name} must have {n} labels, one per sample, but has shape {values.shape}.")
+    missing = [value is None or value != value or str(value).strip() in ("", "NA", "nan") for value in values.tolist()]
+    if any(missing):
+        rows = np.flatnonzero(missing)
+        raise InputError(
+            f"{name} must be known for every sample, but {len(rows)} of {n} are missing (first rows: "
+            f"{first_few(rows)}). Drop these samples or give them a level of their own."
+        )
+    levels, codes = np.unique(values, return_inverse=True)
+    return codes.astype(np.intp), tuple(str(level) for level in levels.tolist())
+
+
+def _check_ids(ids: StrArray) -> None:
+    unique, counts = np.unique(ids, return_counts=True)
+    if (counts > 1).any():
+        raise InputError(
+            f"Sample ids must be unique, but {int((counts > 1).sum())} come more than once: "
+            f"{first_few(unique[counts > 1])}. Keep one row per sample."
+        )
+
+
+def _check_variation(values: FloatArray, name: str, role: str) -> None:
+    if len(values) == 0 or np.ptp(values) == 0:
+        value = f"all {len(values)} values are {values[0]:g}" if len(values) else "there are no samples"
+        raise InputError(f"The {role} ({name}) must vary between samples, but {value}. Check the column and its units.")
+
+
+def _check_environments(cohort: Cohort) -> None:
+    counts = np.bincount(cohort.environment, minlength=len(cohort.environments))
+    if len(cohort.environments) < 2:
+        raise InputError(
+            f"At least two environments are required ({cohort.environment_name}), but only "
+            f"{first_few(cohort.environments) or 'none'} came. Learning compares environments: give a column with two "
+            "or more levels (site, ancestry group, region)."
+        )
+    needed = cohort.n_instruments + len(cohort.covariate_names) + 2
+    small = np.flatnonzero(counts < needed)
+    if small.size:
+        found = ", ".join(f"{cohort.environments[i]} ({counts[i]})" for i in small[:5])
+        raise InputError(
+            f"Every environment must have more samples than instruments and covariates together: at least {needed} "
+            f"({cohort.n_instruments} instruments, {len(cohort.covariate_names)} covariates), but {len(small)} of "
+            f"{len(counts)} have fewer: {found}. Merge small environments, leave them out, or use fewer instruments."
+        )

@@ -1,0 +1,152 @@
+"""What a learner returns: the invariant part of the instruments, the rest, and how the split was chosen.
+
+Symbols: d instruments, p latent instruments (W), q confounded directions (V), Z ~ (n, d): W = (Z - center) loadings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from invarmr.arrays import FloatArray, IntArray, finite_matrix, read_only
+from invarmr.data.instrument_source import InstrumentSource
+from invarmr.errors import InputError
+
+__all__ = ["DimensionStep", "LatentInstruments"]
+
+
+@dataclass(frozen=True)
+class DimensionStep:
+    """One number of latent instruments that was tried on held-out people, and what the tests said.
+
+    Parameters
+    ----------
+    n_latent
+        The number tried.
+    mean_p, covariance_p, independence_p
+        p-values: equal means between environments (allowing for the error of learning), equal covariances, and
+        covariance with the confounded part equal (zero) in every environment.
+    smallest_p
+        The smallest of all block tests after Bonferroni's correction.
+    rejected
+        Whether this number was rejected.
+    detail
+        Which block of directions and which test was the least invariant, in words.
+    """
+
+    n_latent: int
+    mean_p: float
+    covariance_p: float
+    independence_p: float
+    smallest_p: float
+    rejected: bool
+    detail: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LatentInstruments:
+    """The learned instruments of a cohort: linear loadings, the directions set aside, and the path of decisions.
+
+    Parameters
+    ----------
+    learner
+        Name of the learner, as in study files.
+    instrument_names
+        d names of the instruments it was learned from.
+    center
+        (d,) value subtracted from each instrument, in its unit.
+    loadings
+        (d, p): latent instruments per unit of each instrument; W has unit pooled within-environment variance.
+    confounded_loadings
+        (d, q): the same for the confounded part V.
+    eigenvalues
+        (rank,) ascending: how much each direction varies between environments.
+    path
+        The numbers of latent instruments tried, from the largest down.
+    saturated
+        True where the shifts between environments show in means alone and in as many directions as E
+        environments can show (E - 1): a further environment could reveal more.
+    shift_rank
+        Number of directions whose means differ between environments.
+    covariance_informative
+        True where the covariance of V differs between environments: then two environments can reveal any number.
+    n_null
+        Directions of the instruments without variance (duplicates, constants) that were dropped first.
+    fold, held_out
+        (n,) fold of each sample (None when learned from moments) and the folds held out when p was chosen.
+    settings
+        The learner's settings, resolved.
+    source
+        Where the instruments of the cohort are read from; None when learned from moments.
+    """
+
+    learner: str
+    instrument_names: tuple[str, ...]
+    center: FloatArray
+    loadings: FloatArray
+    confounded_loadings: FloatArray
+    eigenvalues: FloatArray
+    path: tuple[DimensionStep, ...] = ()
+    saturated: bool = False
+    shift_rank: int = 0
+    covariance_informative: bool = False
+    n_null: int = 0
+    fold: IntArray | None = None
+    held_out: tuple[int, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    source: InstrumentSource | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("center", "loadings", "confounded_loadings", "eigenvalues"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+
+    @property
+    def n_latent(self) -> int:
+        """Number of latent instruments, p."""
+        return int(self.loadings.shape[1])
+
+    @property
+    def n_confounded(self) -> int:
+        """Number of directions set aside, q."""
+        return int(self.confounded_loadings.shape[1])
+
+    @property
+    def latent_instrument(self) -> FloatArray:
+        """(n_samples, n_latent) values for the people learned from; computed on demand."""
+        return self._learned_from(self.loadings)
+
+    @property
+    def confounded_part(self) -> FloatArray:
+        """(n_samples, n_confounded) values for the people learned from; computed on demand."""
+        return self._learned_from(self.confounded_loadings)
+
+    def with_people(self, *, source: InstrumentSource, fold: IntArray | None = None) -> LatentInstruments:
+        """The same instruments, for the people of `source`, with the fold of each."""
+        return replace(self, source=source, fold=fold)
+
+    def transform(self, instrument: ArrayLike) -> FloatArray:
+        """Latent instruments of new people: (n_new, d) instruments in the same order and units, no missing values."""
+        values = finite_matrix(instrument, "instrument")
+        if values.shape[1] != len(self.center):
+            raise InputError(
+                f"instrument must have the {len(self.center)} columns that were learned from, in their order "
+                f"({self.instrument_names[0]} first), but has {values.shape[1]}."
+            )
+        return np.asarray((values - self.center) @ self.loadings)
+
+    def _learned_from(self, loadings: FloatArray) -> FloatArray:
+        if self.source is None:
+            raise InputError(
+                "These instruments were learned from moments, without people: "
+                "call transform(instrument) with their rows."
+            )
+        everyone = np.arange(self.source.n_samples)
+        out = np.empty((len(everyone), loadings.shape[1]))
+        for start in range(0, len(everyone), 16_384):
+            block = everyone[start : start + 16_384]
+            out[block] = (self.source.read(block) - self.center) @ loadings
+        return out

@@ -1,0 +1,63 @@
+"""The answer of an estimator: the effect, its uncertainty, and what they rest on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from invarmr.inference.confidence_set import ConfidenceSet
+
+__all__ = ["Estimate"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimated effect of the exposure on the outcome.
+
+    Parameters
+    ----------
+    method
+        Name of the estimator, as in `estimates.tsv`.
+    instruments
+        Label of the instrument set: `none`, `observed`, `learned`, ...
+    estimate, std_error
+        Effect in units of outcome per unit of exposure, and its standard error.
+    std_errors
+        Which standard error: `homoskedastic`, `many-instrument`, `robust` or `clustered`.
+    confidence_set
+        At the level it carries.
+    p_value
+        Two-sided, of no effect.
+    n_samples, n_instruments
+        Samples, and rank of the instruments (0 for least squares).
+    first_stage_f
+        F of the instruments in the first stage, an F in the strict sense (divided by the number of instruments);
+        None for least squares.
+    partial_r2
+        Share of the exposure's variance, given the controls, that the instruments explain; None for least squares.
+    kappa
+        k of the k-class.
+    note
+        What a reader must know of this row.
+    """
+
+    method: str
+    instruments: str
+    estimate: float
+    std_error: float
+    std_errors: str
+    confidence_set: ConfidenceSet
+    p_value: float
+    n_samples: int
+    n_instruments: int
+    first_stage_f: float | None
+    partial_r2: float | None
+    kappa: float
+    note: str = ""
+
+    def __str__(self) -> str:
+        strength = "" if self.first_stage_f is None else f", first-stage F {self.first_stage_f:.1f}"
+        return (
+            f"{self.method} ({self.instruments}): {self.estimate:.4f} (se {self.std_error:.4f}, "
+            f"{100 * self.confidence_set.level:g} % set {self.confidence_set}), n {self.n_samples}, "
+            f"{self.n_instruments} instruments{strength}"
+        )

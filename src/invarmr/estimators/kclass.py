@@ -1,0 +1,186 @@
+"""The k-class of instrumental-variable estimators: OLS, 2SLS, LIML and Fuller, by one formula on moments.
+
+Symbols: X exposure and Y outcome partialled of the controls; P projection on the k instruments; kappa:
+
+    theta(kappa) = X'(I - kappa (I - P)) Y / X'(I - kappa (I - P)) X
+
+OLS kappa = 0; 2SLS kappa = 1; LIML the smallest root of |T - kappa (T - A)| with T = (Y, X)'(Y, X), A = (Y, X)'P(Y, X);
+Fuller kappa_LIML - a / (n - k - c). Sources: Theil (1958); Anderson & Rubin (1949); Fuller (1977), Econometrica 45:939.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from scipy import linalg
+
+from invarmr.data.design import IVDesign, Partialled
+from invarmr.errors import InputError
+from invarmr.estimators.estimate import Estimate
+from invarmr.estimators.variance import (
+    StandardErrors,
+    homoskedastic_variance,
+    many_instrument_variance,
+    row_variance,
+)
+from invarmr.inference.wald import check_level, wald_p_value, wald_set
+
+__all__ = ["Fuller", "KClass", "LimitedInformationML", "OrdinaryLeastSquares", "TwoStageLeastSquares"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KClass(ABC):
+    """A k-class estimator: frozen settings; `fit` takes a design and returns an `Estimate`.
+
+    Parameters
+    ----------
+    std_errors
+        `homoskedastic`, `many-instrument` (LIML and Fuller only), `robust` or `clustered` (these two need rows).
+    level
+        Level of the confidence set.
+    """
+
+    std_errors: StandardErrors = "homoskedastic"
+    level: float = 0.95
+    method: ClassVar[str]
+    uses_instruments: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_level(self.level)
+
+    @abstractmethod
+    def kappa(self, parts: Partialled) -> float:
+        """The k of this member of the class."""
+
+    def fit(self, design: IVDesign) -> Estimate:
+        """Estimate the effect.
+
+        Raises
+        ------
+        InputError
+            Exposure without variance given the controls, `many-instrument` errors with OLS or 2SLS, or errors that
+            need rows where there are only moments.
+        """
+        parts = design.partialled
+        T, A = parts.total, parts.projected
+        kappa = self.kappa(parts)
+        H = T[1, 1] - kappa * (T[1, 1] - A[1, 1])
+        if T[1, 1] <= 0 or H == 0:
+            raise InputError("The exposure does not vary once the controls are partialled out: nothing to fit.")
+        theta = float((T[0, 1] - kappa * (T[0, 1] - A[0, 1])) / H)
+        std_error = float(np.sqrt(self._variance(design, theta, kappa, float(H))))
+        f, r2 = first_stage(parts) if self.uses_instruments else (None, None)
+        return Estimate(
+            method=self.method,
+            instruments=design.instrument_set if self.uses_instruments else "none",
+            estimate=theta,
+            std_error=std_error,
+            std_errors=self.std_errors,
+            confidence_set=wald_set(theta, std_error, level=self.level),
+            p_value=wald_p_value(theta, std_error),
+            n_samples=parts.n_samples,
+            n_instruments=parts.n_instruments if self.uses_instruments else 0,
+            first_stage_f=f,
+            partial_r2=r2,
+            kappa=kappa,
+        )
+
+    def _variance(self, design: IVDesign, theta: float, kappa: float, H: float) -> float:
+        parts = design.partialled
+        if self.std_errors == "homoskedastic":
+            return homoskedastic_variance(parts, theta, H)
+        if self.std_errors == "many-instrument":
+            if not isinstance(self, LimitedInformationML | Fuller):
+                raise InputError(
+                    f"many-instrument errors exist for LIML and Fuller, not for {self.method}, whose bias with many "
+                    "instruments they cannot mend. Choose homoskedastic, robust or clustered."
+                )
+            return many_instrument_variance(parts, theta, kappa)
+        if self.std_errors in ("robust", "clustered"):
+            return row_variance(design, theta, kappa, H, clustered=self.std_errors == "clustered")
+        raise InputError(
+            f"std_errors must be homoskedastic, many-instrument, robust or clustered, but is {self.std_errors!r}."
+        )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class OrdinaryLeastSquares(KClass):
+    """Least squares of the outcome on the exposure: no instrument, biased by every confounder."""
+
+    method: ClassVar[str] = "OLS"
+    uses_instruments: ClassVar[bool] = False
+
+    def kappa(self, parts: Partialled) -> float:
+        """0."""
+        return 0.0
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TwoStageLeastSquares(KClass):
+    """2SLS: biased toward OLS by about 1/F of OLS's bias when the instruments are many."""
+
+    method: ClassVar[str] = "2SLS"
+
+    def kappa(self, parts: Partialled) -> float:
+        """1."""
+        return 1.0
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LimitedInformationML(KClass):
+    """LIML: median-unbiased to high order, also with many instruments; its own standard errors by default."""
+
+    std_errors: StandardErrors = "many-instrument"
+    method: ClassVar[str] = "LIML"
+
+    def kappa(self, parts: Partialled) -> float:
+        """The smallest root of |T - kappa (T - A)|, at least 1."""
+        return liml_kappa(parts)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Fuller(KClass):
+    """Fuller's modified LIML, with moments of all orders.
+
+    Parameters
+    ----------
+    a
+        Fuller's constant: 1 (nearly unbiased) or 4 (smallest mean squared error).
+    """
+
+    std_errors: StandardErrors = "many-instrument"
+    a: float = 1.0
+    method: ClassVar[str] = "Fuller"
+
+    def kappa(self, parts: Partialled) -> float:
+        """kappa_LIML - a / (n - k - c)."""
+        return liml_kappa(parts) - self.a / (parts.n_samples - parts.n_instruments - parts.n_controls)
+
+
+def liml_kappa(parts: Partialled) -> float:
+    """The smallest root of |T - kappa (T - A)|; 1 when just identified."""
+    if parts.n_instruments == 1:
+        return 1.0
+    outside = parts.total - parts.projected
+    scale = np.sqrt(np.diag(parts.total))
+    T, M = parts.total / np.outer(scale, scale), outside / np.outer(scale, scale)
+    return float(max(linalg.eigh(T, M, eigvals_only=True)[0], 1.0))
+
+
+def first_stage(parts: Partialled) -> tuple[float, float]:
+    """First-stage F and partial R2 of the instruments.
+
+    F = (X'PX / k) / (X'(I - P)X / (n - k - c)); R2 = X'PX / X'X, both given the controls.
+    """
+    explained, total = parts.projected[1, 1], parts.total[1, 1]
+    free = parts.n_samples - parts.n_instruments - parts.n_controls
+    residual = total - explained
+    f = np.inf if residual <= 0 else (explained / parts.n_instruments) / (residual / free)
+    return float(f), float(explained / total)

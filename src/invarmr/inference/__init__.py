@@ -1,0 +1,1 @@
+"""Statements about the effect: tests, and the confidence sets that invert them."""

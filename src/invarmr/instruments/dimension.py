@@ -1,0 +1,251 @@
+"""How many latent instruments: a sequential test on held-out people.
+
+Starting from all directions, the least invariant are set aside one by one until what remains passes, on people the
+directions were not learned from, the tests that a block of invariant directions must pass:
+
+* equal means: sum over directions j of t_j' Omega^+ t_j ~ chi2(m (E - 1)), t_j the held-out means of direction j and
+  Omega = diag(1 / n_e) + M_V Sigma_L M_V' their covariance (sampling plus learning error; see `stationary_system`);
+* equal covariances: the spread of the block's covariance between environments against its spread between random
+  groups of people within environments, an F ratio that needs no normality;
+* covariance with the directions set aside the same (zero) in every environment, allowing for learning error.
+
+For allele copies exact equality of covariances is impossible: a frequency of 0.3 here and 0.4 there changes a variant's
+variance 2f(1-f) by a seventh. The null hypothesis is then that the differences are immaterial (`Tolerance`), and the
+reference distributions are the noncentral ones at that bound. Equality of means, on which the validity of a linear
+instrument rests, is always tested exactly.
+
+A single shifted direction is invisible in a test of two hundred, and many small shifts are invisible in a test of one:
+so the first two tests are made on nested blocks of the 1, 2, 4, ... least invariant directions and on all, with
+Bonferroni's correction over blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg, stats
+
+from invarmr.arrays import FloatArray, IntArray
+from invarmr.data.latent_instruments import DimensionStep
+from invarmr.data.moments import EnvironmentMoments, merge_moments
+from invarmr.instruments.stationary_system import StationarySystem, environment_covariances, leak_covariance
+
+__all__ = [
+    "EXACT",
+    "GENOTYPES",
+    "HeldOut",
+    "Tolerance",
+    "choose_dimension",
+    "covariance_spread_p",
+    "shift_rank",
+]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Differences between environments that are regarded as immaterial.
+
+    Parameters
+    ----------
+    covariance
+        Per direction b of a block, root of mean_e ||(C_e b)_block||^2: 0.05 is a variance that differs by 5 %.
+    independence
+        Root of mean_e of the squared covariance of the block with one direction set aside.
+    """
+
+    covariance: float = 0.0
+    independence: float = 0.0
+
+
+EXACT = Tolerance()
+GENOTYPES = Tolerance(covariance=0.05, independence=0.15)
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Held-out moments in the learned basis.
+
+    Parameters
+    ----------
+    n_samples, means, covariances
+        (E,), (E, r), (E, r, r) of the held-out people.
+    within_spread
+        (r, r): mean over environments and folds of n (C_fold - C_environment)^2, entry by entry: the sampling variance
+        of a covariance with one observation.
+    n_within
+        Degrees of freedom per entry of `within_spread`: E (K - 1).
+    """
+
+    n_samples: IntArray
+    means: FloatArray
+    covariances: FloatArray
+    within_spread: FloatArray
+    n_within: int
+
+    @classmethod
+    def from_folds(
+        cls, folds: Sequence[EnvironmentMoments], held_out: Sequence[int], system: StationarySystem, *, within: bool
+    ) -> HeldOut:
+        """Express held-out people, and the spread between all folds, in the basis of `system`."""
+        B = system.basis
+        test = merge_moments([folds[k] for k in held_out])
+        covariances = np.stack([B.T @ S @ B for S in environment_covariances(test, within=within)])
+        by_fold = [environment_covariances(fold, within=within) for fold in folds]
+        spread = np.zeros(covariances.shape[1:])
+        for e in range(len(test.n_samples)):
+            sizes = np.array([max(int(fold.n_samples[e]) - 1, 1) for fold in folds], dtype=np.float64)
+            rotated = np.stack([B.T @ S[e] @ B for S in by_fold])
+            centre = np.tensordot(sizes / sizes.sum(), rotated, axes=1)
+            spread += np.tensordot(sizes, (rotated - centre) ** 2, axes=1)
+        n_within = len(test.n_samples) * (len(folds) - 1)
+        means = (test.mean - test.grand_mean()) @ B
+        return cls(test.n_samples, means, covariances, spread / n_within, n_within)
+
+
+def choose_dimension(
+    system: StationarySystem,
+    held_out: HeldOut,
+    *,
+    rejection: float,
+    tolerance: Tolerance = EXACT,
+    n_latent: int | None = None,
+) -> tuple[int, tuple[DimensionStep, ...]]:
+    """The largest number of latent instruments that held-out people do not reject, and the path to it.
+
+    With `n_latent` given, only that number is tried. 0 means that every number was rejected.
+    """
+    r = len(system.eigenvalues)
+    if n_latent is not None:
+        return n_latent, (_try(system, held_out, n_latent, rejection, tolerance),)
+    path = []
+    for p in range(r, 0, -1):
+        step = _try(system, held_out, p, rejection, tolerance)
+        path.append(step)
+        if not step.rejected:
+            return p, tuple(path)
+    return 0, tuple(path)
+
+
+def _try(
+    system: StationarySystem, held_out: HeldOut, p: int, rejection: float, tolerance: Tolerance
+) -> DimensionStep:
+    leak = leak_covariance(system, p)
+    contrasts = linalg.helmert(len(held_out.n_samples))
+    mean_tests = _mean_tests(system, held_out, p, leak, contrasts)
+    covariance_tests = _covariance_tests(held_out, p, tolerance.covariance)
+    independence = _independence_tests(system, held_out, leak, contrasts, tolerance.independence)
+    tests = mean_tests + covariance_tests + independence
+    worst_p, worst = min(tests)
+    corrected = min(1.0, worst_p * len(tests))
+    return DimensionStep(
+        n_latent=p,
+        mean_p=_corrected(mean_tests),
+        covariance_p=_corrected(covariance_tests),
+        independence_p=_corrected(independence),
+        smallest_p=corrected,
+        rejected=corrected < rejection,
+        detail=worst,
+    )
+
+
+def _corrected(tests: list[tuple[float, str]]) -> float:
+    return min(1.0, min(tests)[0] * len(tests)) if tests else 1.0
+
+
+def blocks(p: int) -> list[int]:
+    """Sizes of the nested blocks that are tested: 1, 2, 4, ... and p."""
+    sizes = [2**k for k in range(p.bit_length()) if 2**k < p]
+    return [*sizes, p]
+
+
+def _mean_tests(
+    system: StationarySystem, held_out: HeldOut, p: int, leak: FloatArray, contrasts: FloatArray
+) -> list[tuple[float, str]]:
+    shifts = system.means[:, p:]
+    omega = contrasts @ (np.diag(1.0 / held_out.n_samples) + shifts @ leak @ shifts.T) @ contrasts.T
+    t = contrasts @ held_out.means[:, :p]
+    variance = held_out.n_samples @ np.einsum("ejj->ej", held_out.covariances)[:, :p] / held_out.n_samples.sum()
+    statistic = np.einsum("ej,ej->j", t, linalg.solve(omega, t, assume_a="pos")) / variance
+    total = np.cumsum(statistic[::-1])
+    df = contrasts.shape[0]
+    return [
+        (float(stats.chi2.sf(total[m - 1], m * df)), f"means of the {_leading(m, p)} differ between environments")
+        for m in blocks(p)
+    ]
+
+
+def _covariance_tests(held_out: HeldOut, p: int, tolerance: float) -> list[tuple[float, str]]:
+    return [
+        (
+            covariance_spread_p(held_out, slice(p - m, p), tolerance=tolerance),
+            f"covariances of the {_leading(m, p)} differ between environments",
+        )
+        for m in blocks(p)
+    ]
+
+
+def covariance_spread_p(held_out: HeldOut, block: slice, *, tolerance: float = 0.0) -> float:
+    """p-value of equal covariances of a block of m directions in all environments.
+
+    F = [sum_e n_e ||C_e - C||^2 / (E - 1)] / [spread between folds within environments], with (E - 1) m (m + 1) / 2 and
+    E (K - 1) m (m + 1) / 2 degrees of freedom, noncentral by sum_e n_e m tolerance^2 / 2 (Patnaik's approximation).
+    """
+    n = held_out.n_samples - 1
+    centre = np.tensordot(n / n.sum(), held_out.covariances[:, block, block], axes=1)
+    between = float(np.tensordot(n, (held_out.covariances[:, block, block] - centre) ** 2, axes=1).sum())
+    within = float(held_out.within_spread[block, block].sum())
+    m = centre.shape[0]
+    entries = m * (m + 1) / 2
+    df = (len(n) - 1) * entries
+    if within <= 0:
+        return 1.0
+    scaled, df = _patnaik(between / within * entries, df, float(n.sum()) * m * tolerance**2 / 2)
+    return float(stats.f.sf(scaled / df, df, held_out.n_within * entries))
+
+
+def _patnaik(statistic: float, df: float, noncentrality: float) -> tuple[float, float]:
+    """A noncentral chi2 as c chi2(f): statistic / c and f. Source: Patnaik (1949), Biometrika 36:202."""
+    c = (df + 2 * noncentrality) / (df + noncentrality)
+    return statistic / c, (df + noncentrality) ** 2 / (df + 2 * noncentrality)
+
+
+def _independence_tests(
+    system: StationarySystem, held_out: HeldOut, leak: FloatArray, contrasts: FloatArray, tolerance: float
+) -> list[tuple[float, str]]:
+    out = []
+    n = held_out.n_samples
+    p = held_out.means.shape[1] - leak.shape[0]
+    for k in range(leak.shape[0]):
+        own = system.deviations[:, p + k, p:]
+        sampling = held_out.within_spread[:p, p + k].mean()
+        omega = contrasts @ (np.diag(sampling / n) + own @ leak @ own.T) @ contrasts.T
+        t = contrasts @ held_out.covariances[:, :p, p + k]
+        statistic = float(np.sum(t * linalg.solve(omega, t, assume_a="pos")))
+        scaled, df = _patnaik(statistic, p * contrasts.shape[0], float(n.sum()) * tolerance**2)
+        p_value = float(stats.chi2.sf(scaled, df))
+        out.append((p_value, f"covariance with set-aside direction {k + 1} differs between environments"))
+    return out
+
+
+def _leading(m: int, p: int) -> str:
+    if m == p:
+        return f"{p} directions together" if p > 1 else "one direction left"
+    return "least invariant direction" if m == 1 else f"{m} least invariant directions"
+
+
+def shift_rank(moments: EnvironmentMoments, basis: FloatArray, *, rejection: float) -> int:
+    """Number of independent directions in which the means differ between environments, at most E - 1.
+
+    Sequential test on the canonical variates: with s directions the sum of the remaining eigenvalues of
+    sum_e n_e m_e m_e' is chi2((E - 1 - s)(r - s)). Source: Bartlett (1938), Proc. Cambridge Phil. Soc. 34:33.
+    """
+    means = (moments.mean - moments.grand_mean()) @ basis * np.sqrt(moments.n_samples)[:, None]
+    values = np.sort(np.linalg.svd(means, compute_uv=False) ** 2)[::-1]
+    rank = basis.shape[1]
+    free = len(moments.n_samples) - 1
+    for s in range(min(free, rank)):
+        if stats.chi2.sf(values[s:].sum(), (free - s) * (rank - s)) >= rejection:
+            return s
+    return int(min(free, rank))

@@ -1,0 +1,175 @@
+"""`stationary`: the invariant part of linearly mixed instruments, in closed form, from moments alone.
+
+Learns W = (Z - centre) B_W, where the columns of B_W are the directions of the instruments whose mean and covariance
+vary least between environments. Exact (up to an invertible linear map) when the instruments are a linear mixture of an
+invariant part and a confounded part, and no combination of the confounded part is itself invariant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from invarmr.arrays import IntArray
+from invarmr.data.cohort import Cohort
+from invarmr.data.latent_instruments import LatentInstruments
+from invarmr.data.moments import EnvironmentMoments, merge_moments
+from invarmr.errors import InputError
+from invarmr.instruments.base import Learner, assign_folds
+from invarmr.instruments.dimension import (
+    EXACT,
+    GENOTYPES,
+    HeldOut,
+    choose_dimension,
+    covariance_spread_p,
+    shift_rank,
+)
+from invarmr.instruments.stationary_system import solve_stationary
+
+__all__ = ["StationaryInstruments"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class StationaryInstruments(Learner):
+    """Closed-form learner for linear mixing (analytic stationary subspace analysis).
+
+    Parameters
+    ----------
+    n_latent
+        Number of latent instruments; None: the largest that held-out people do not reject.
+    n_folds, n_held_out
+        Samples are split at random into `n_folds` folds within environments, of which the last `n_held_out` test what
+        the others learned. The final directions are learned from everybody.
+    rejection
+        Level of the test at each number of latent instruments, after Bonferroni's correction over its parts.
+    shrink
+        Shrink covariance differences by their sampling noise.
+    scale_within_environment
+        Compare correlations rather than covariances between environments; None: for genotypes, not for scores.
+
+    Notes
+    -----
+    Assumes a linear mixture. Standard errors that take the learned directions as known are optimistic in small
+    samples: the leak of W into V is O(n^-1/2). Sources: Huang, Robinson & Locatello (2026), arXiv 2602.19782, for the
+    idea; von Buenau et al. (2009), Physical Review Letters 103:214101, and Hara et al. (2012), Neural Networks 33:7,
+    for the eigenproblem; the dimension test is this package's.
+
+    Examples
+    --------
+    >>> import numpy as np, invarmr
+    >>> rng = np.random.default_rng(0)
+    >>> site = np.repeat(["a", "b"], 4000)
+    >>> confounder = rng.normal(2.0 * (site == "b"), 1.0)
+    >>> confounded = rng.normal(size=8000) + (1 + (site == "b")) * confounder
+    >>> valid = rng.normal(size=8000)
+    >>> instrument = np.column_stack([valid + confounded, valid - confounded])
+    >>> exposure = valid + confounded + confounder + rng.normal(size=8000)
+    >>> outcome = exposure + confounder + rng.normal(size=8000)
+    >>> cohort = invarmr.Cohort.from_arrays(
+    ...     instrument=instrument, exposure=exposure, outcome=outcome, environment=site)
+    >>> latent = invarmr.StationaryInstruments().fit(cohort, seed=1)
+    >>> latent.n_latent
+    1
+    >>> bool(abs(np.corrcoef(latent.latent_instrument[:, 0], valid)[0, 1]) > 0.99)
+    True
+    """
+
+    n_latent: int | None = None
+    n_folds: int = 10
+    n_held_out: int = 3
+    rejection: float = 0.01
+    shrink: bool = True
+    scale_within_environment: bool | None = None
+    name: ClassVar[str] = "stationary"
+
+    def fit(self, data: Cohort | Sequence[EnvironmentMoments], *, seed: int = 1) -> LatentInstruments:
+        """Learn from a cohort, or from the moments of disjoint folds of its samples.
+
+        Parameters
+        ----------
+        data
+            A cohort (its samples are split into folds by `seed`), or one `EnvironmentMoments` per fold, in order; only
+            the columns with role `instrument` are used.
+        seed
+            Seed of the split into folds; without effect when folds are given.
+
+        Raises
+        ------
+        InputError
+            Fewer than two environments, too few folds, or `n_latent` beyond the rank of the instruments.
+        """
+        self._check()
+        fold: IntArray | None = None
+        if isinstance(data, Cohort):
+            fold = assign_folds(data.environment, n_folds=self.n_folds, seed=seed)
+            folds: Sequence[EnvironmentMoments] = data.folded_moments(fold)
+            within = data.instrument_kind == "genotype"
+        else:
+            folds, within = tuple(data), False
+        if self.scale_within_environment is not None:
+            within = self.scale_within_environment
+        latent = self._learn(folds, within=within)
+        if isinstance(data, Cohort):
+            return latent.with_people(source=data.instruments, fold=fold)
+        return latent
+
+    def _check(self) -> None:
+        if not 0 < self.n_held_out < self.n_folds - 1:
+            raise InputError(
+                "n_held_out must leave at least two of the n_folds folds to learn from, "
+                f"but {self.n_held_out} of {self.n_folds} are held out."
+            )
+        if self.n_latent is not None and self.n_latent < 1:
+            raise InputError(f"n_latent must be at least 1, or None to choose it from data, but is {self.n_latent}.")
+
+    def _learn(self, folds: Sequence[EnvironmentMoments], *, within: bool) -> LatentInstruments:
+        if len(folds) != self.n_folds:
+            raise InputError(f"The moments of {self.n_folds} folds are needed (n_folds), but {len(folds)} came.")
+        columns = folds[0].index("instrument")
+        folds = [fold.select(columns) for fold in folds]
+        held_out = tuple(range(self.n_folds - self.n_held_out, self.n_folds))
+        everyone = merge_moments(folds)
+        if len(everyone.environments) < 2:
+            raise InputError(f"Learning needs at least two environments, but {len(everyone.environments)} came.")
+        training = merge_moments(folds[: held_out[0]])
+        trained = solve_stationary(training, within=within, shrink=self.shrink)
+        rank = len(trained.eigenvalues)
+        if self.n_latent is not None and self.n_latent > rank:
+            raise InputError(
+                f"n_latent must not exceed the rank of the instruments, {rank} ({len(columns)} instruments), "
+                f"but is {self.n_latent}."
+            )
+        test = HeldOut.from_folds(folds, held_out, trained, within=within)
+        tolerance = GENOTYPES if within else EXACT
+        p, path = choose_dimension(
+            trained, test, rejection=self.rejection, tolerance=tolerance, n_latent=self.n_latent
+        )
+        final_system = solve_stationary(everyone, within=within, shrink=self.shrink)
+        shifts = shift_rank(everyone, final_system.basis, rejection=self.rejection)
+        aside = slice(p, None)
+        informative = p < rank and covariance_spread_p(test, aside, tolerance=tolerance.covariance) < self.rejection
+        return LatentInstruments(
+            learner=self.name,
+            instrument_names=tuple(name.split(":", 1)[1] for name in everyone.columns),
+            center=everyone.grand_mean(),
+            loadings=final_system.basis[:, :p],
+            confounded_loadings=final_system.basis[:, p:],
+            eigenvalues=final_system.eigenvalues,
+            path=path,
+            saturated=shifts >= len(everyone.environments) - 1 and not informative,
+            shift_rank=shifts,
+            covariance_informative=informative,
+            n_null=final_system.n_null,
+            held_out=held_out,
+            settings={
+                "method": self.name,
+                "n_latent": self.n_latent,
+                "n_folds": self.n_folds,
+                "n_held_out": self.n_held_out,
+                "rejection": self.rejection,
+                "shrink": self.shrink,
+                "scale_within_environment": within,
+            },
+        )

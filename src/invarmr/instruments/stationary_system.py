@@ -1,0 +1,127 @@
+"""The eigenproblem of analytic stationary subspace analysis, and the error with which it is solved.
+
+Symbols: E environments with weights pi_e = n_e / n; m_e (d,) mean of environment e about the grand mean and S_e (d, d)
+its covariance, S = sum pi_e S_e; in coordinates where S = I: C_e = S_e - I;
+
+    Q = sum_e pi_e { m_e m_e' + 2 C_e^2 },     Q b = lambda b.
+
+Small lambda: b'Z has the same mean, variance and covariance with the rest in every environment. Sources: von Buenau
+et al. (2009), Physical Review Letters 103:214101; Hara et al. (2012), Neural Networks 33:7.
+
+Learning error, to first order. Let W be the directions with lambda = 0 and V the others. A learned direction of W
+leaks into V by L_jk = -(Q^ - Q)_jk / lambda_k, and the noise of Q^_jk is linear in the noise of means and covariances, so that
+
+    Sigma_L = cov(L_j) = Lambda^-1 [ sum_f (pi_f^2 / n_f) { m_f m_f' + 4 C_f (I + C_f) C_f } ]_VV Lambda^-1,
+
+the same for every j. Held-out tests of W must allow for it: W^ differs between environments by L m_e even when W
+does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg
+
+from invarmr.arrays import FloatArray, IntArray
+from invarmr.data.moments import EnvironmentMoments
+from invarmr.linalg.symmetric import range_whitener
+
+__all__ = ["StationarySystem", "environment_covariances", "leak_covariance", "solve_stationary"]
+
+
+@dataclass(frozen=True, eq=False)
+class StationarySystem:
+    """The solved eigenproblem.
+
+    Parameters
+    ----------
+    eigenvalues
+        (r,) ascending.
+    basis
+        (d, r): direction j per unit of each instrument; pooled within-environment covariance I.
+    n_samples
+        (E,).
+    means
+        (E, r) means in the basis, about the grand mean.
+    deviations
+        (E, r, r): C_e in the basis (shrunken).
+    n_null
+        Directions without variance that were dropped.
+    """
+
+    eigenvalues: FloatArray
+    basis: FloatArray
+    n_samples: IntArray
+    means: FloatArray
+    deviations: FloatArray
+    n_null: int
+
+
+def environment_covariances(moments: EnvironmentMoments, *, within: bool) -> FloatArray:
+    """Covariance of the columns in every environment, (E, d, d).
+
+    With `within`, each column is first scaled to its pooled variance in every environment, so that only correlations
+    can differ. This is right for allele copies: their variance 2f(1-f) moves with the allele frequency f even for a
+    combination of variants that is unrelated to ancestry. A column that is constant in an environment keeps its
+    pooled variance there.
+    """
+    covariance = moments.covariance()
+    if not within:
+        return covariance
+    weights = moments.n_samples / moments.n_total
+    variances = np.einsum("ejj->ej", covariance)
+    pooled = np.sqrt(weights @ variances)
+    own = np.sqrt(variances)
+    factor = np.divide(pooled, own, out=np.zeros_like(own), where=own > 0)
+    scaled = covariance * factor[:, :, None] * factor[:, None, :]
+    e, j = np.nonzero(own <= 0)
+    scaled[e, j, j] = np.broadcast_to(pooled**2, own.shape)[e, j]
+    return np.asarray(scaled)
+
+
+def solve_stationary(moments: EnvironmentMoments, *, within: bool, shrink: bool = True) -> StationarySystem:
+    """Solve Q b = lambda S b for the instruments in `moments` (whose columns are all taken).
+
+    With `shrink`, C_e is multiplied by 1 - rho_e, where rho_e is the share of ||C_e||^2 that sampling noise explains,
+    (r (r + 1) / n_e) (1 - pi_e) / ||C_e||^2 (as in Ledoit & Wolf, 2004): with many instruments and few samples the
+    noise of the covariances would otherwise drown the shifts of the means.
+    """
+    n = moments.n_samples
+    weights = n / n.sum()
+    covariance = environment_covariances(moments, within=within)
+    S = np.tensordot(weights, covariance, axes=1)
+    R = range_whitener(S)
+    r = R.shape[1]
+    means = (moments.mean - moments.grand_mean()) @ R
+    deviations = np.stack([R.T @ (S_e - S) @ R for S_e in covariance])
+    if shrink:
+        size = np.einsum("ejk,ejk->e", deviations, deviations)
+        noise = r * (r + 1) / n * (1 - weights)
+        kept = 1 - np.clip(np.divide(noise, size, out=np.ones(len(n)), where=size > 0), 0.0, 1.0)
+        deviations = deviations * kept[:, None, None]
+    Q = (means.T * weights) @ means
+    for weight, C in zip(weights, deviations, strict=True):
+        Q += 2 * weight * (C @ C)
+    values, U = linalg.eigh(Q)
+    basis = R @ U
+    units = basis * np.sqrt(np.diag(S))[:, None]
+    signs = np.sign(units[np.abs(units).argmax(axis=0), np.arange(r)])
+    U, basis = U * signs, basis * signs
+    rotated = np.stack([U.T @ C @ U for C in deviations])
+    return StationarySystem(np.clip(values, 0.0, None), basis, n, means @ U, rotated, S.shape[0] - r)
+
+
+def leak_covariance(system: StationarySystem, n_latent: int) -> FloatArray:
+    """Sigma_L (q, q): covariance of the leak of a learned direction of W into the q directions set aside."""
+    V = slice(n_latent, None)
+    weights = system.n_samples / system.n_samples.sum()
+    floor = system.eigenvalues[:n_latent].mean() if n_latent else 0.0
+    gap = np.maximum(system.eigenvalues[V] - floor, 1e-12)
+    q = len(gap)
+    inner = np.zeros((q, q))
+    for weight, count, mean, C in zip(weights, system.n_samples, system.means, system.deviations, strict=True):
+        block = C[V, V]
+        inner += weight**2 / count * (np.outer(mean[V], mean[V]) + 4 * block @ (np.eye(q) + block) @ block)
+    return np.asarray(inner / np.outer(gap, gap))

@@ -1,0 +1,1 @@
+"""Linear algebra in the papers' letters: numpy and scipy only, no validation, no genetics."""

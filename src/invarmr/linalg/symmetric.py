@@ -1,0 +1,67 @@
+"""Symmetric matrices: whitening with a stated rank, inverse on the range, generalised eigenproblems.
+
+Symbols: S symmetric positive semi-definite (d, d); R whitener (d, r) with R'SR = I, r the numerical rank of S.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg
+
+from invarmr.arrays import FloatArray
+
+__all__ = ["RANK_TOLERANCE", "generalised_eigen", "range_whitener", "solve_on_range"]
+
+RANK_TOLERANCE = 1e-9
+"""Share of the largest eigenvalue of a correlation matrix below which a direction counts as null."""
+
+
+def range_whitener(S: FloatArray, tolerance: float = RANK_TOLERANCE) -> FloatArray:
+    """R (d, r) with R'SR = I_r, spanning the range of S.
+
+    S is first scaled to unit diagonal, so that the rank does not depend on the units of the columns; directions
+    whose eigenvalue is below `tolerance` times the largest are dropped, and columns without variance with them.
+    """
+    scale = np.sqrt(np.clip(np.diag(S), 0.0, None))
+    used = scale > 0
+    if not used.any():
+        return np.zeros((S.shape[0], 0))
+    correlation = S[np.ix_(used, used)] / np.outer(scale[used], scale[used])
+    values, vectors = linalg.eigh(correlation)
+    kept = values > tolerance * values[-1]
+    R = np.zeros((S.shape[0], int(kept.sum())))
+    R[used] = vectors[:, kept] / np.sqrt(values[kept]) / scale[used, None]
+    return R
+
+
+def solve_on_range(S: FloatArray, B: FloatArray) -> tuple[FloatArray, int]:
+    """S^+ B and the rank of S; Cholesky where S is well conditioned, the whitener where it is not."""
+    if S.shape[0] == 0:
+        return np.zeros_like(B), 0
+    scale = np.sqrt(np.clip(np.diag(S), 0.0, None))
+    if (scale > 0).all():
+        correlation = S / np.outer(scale, scale)
+        try:
+            factor = linalg.cholesky(correlation, lower=True)
+        except linalg.LinAlgError:
+            factor = None
+        if factor is not None and np.diag(factor).min() > np.sqrt(RANK_TOLERANCE) * 10:
+            shape = (-1,) + (1,) * (B.ndim - 1)
+            scaled = linalg.cho_solve((factor, True), B / scale.reshape(shape))
+            return scaled / scale.reshape(shape), S.shape[0]
+    R = range_whitener(S)
+    return R @ (R.T @ B), R.shape[1]
+
+
+def generalised_eigen(Q: FloatArray, S: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Solve Q b = lambda S b on the range of S: eigenvalues ascending (r,) and B (d, r) with B'SB = I.
+
+    The sign of each eigenvector makes its largest entry (in units of S) positive, so that two runs agree.
+    """
+    R = range_whitener(S)
+    values, U = linalg.eigh(R.T @ Q @ R)
+    B = R @ U
+    weight = B * np.sqrt(np.clip(np.diag(S), 0.0, None))[:, None]
+    largest = np.abs(weight).argmax(axis=0)
+    signs = np.sign(weight[largest, np.arange(B.shape[1])])
+    return values, B * np.where(signs == 0, 1.0, signs)

@@ -1,0 +1,279 @@
+"""The study file: every setting of a run, from TOML, checked before anything is read."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+
+from invarmr.errors import InputError, first_few
+
+__all__ = [
+    "ComponentsConfig",
+    "EstimateConfig",
+    "GenotypesConfig",
+    "InstrumentsConfig",
+    "LearnConfig",
+    "PhenotypesConfig",
+    "QualityControlConfig",
+    "RunConfig",
+    "StudyConfig",
+    "TruthConfig",
+]
+
+PLANNED_LEARNERS = ("polynomial", "flow", "autoencoder")
+
+
+def _beside_study_file(path: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get("folder")
+    return folder / path.expanduser() if folder is not None else path
+
+
+StudyPath = Annotated[Path, AfterValidator(_beside_study_file)]
+Share = Annotated[float, Field(ge=0, le=1)]
+ColumnName = Annotated[str, Field(min_length=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GenotypesConfig(_Section):
+    """`[genotypes]`: the file of calls."""
+
+    path: StudyPath
+    """.bed or .pgen."""
+
+
+class PhenotypesConfig(_Section):
+    """`[phenotypes]`: the table with one row per sample, and what its columns are."""
+
+    path: StudyPath
+    """.tsv, .csv, .txt (each also .gz) or .parquet."""
+    sample_id: ColumnName = "IID"
+    exposure: ColumnName
+    outcome: ColumnName
+    environment: ColumnName | None = None
+    """Site, batch or ancestry group; required to learn instruments."""
+    covariates: tuple[ColumnName, ...] = ()
+    categorical: tuple[ColumnName, ...] = ()
+    """Those of the covariates to expand into indicators."""
+    cluster: ColumnName | None = None
+    """Family or household, for clustered standard errors."""
+    missing_codes: tuple[str, ...] = ()
+    """Read as missing besides NA, NaN, a dot and nothing."""
+
+    @model_validator(mode="after")
+    def _columns_have_one_role(self) -> Self:
+        roles = [self.sample_id, self.exposure, self.outcome, *self.covariates]
+        repeated = sorted({name for name in roles if roles.count(name) > 1})
+        if repeated:
+            raise ValueError(
+                "sample_id, exposure, outcome and covariates must be different columns, but "
+                f"{first_few(repeated)} has more than one of these roles"
+            )
+        for role, name in (("exposure", self.exposure), ("outcome", self.outcome)):
+            if name in (self.environment, self.cluster):
+                raise ValueError(f"the {role} '{name}' cannot also be the environment or the cluster")
+        strangers = [name for name in self.categorical if name not in self.covariates]
+        if strangers:
+            raise ValueError(f"categorical must name covariates, but {first_few(strangers)} is not one; add it there")
+        return self
+
+
+class InstrumentsConfig(_Section):
+    """`[instruments]`: variants of the genotype file, allele scores of the phenotype table, or both."""
+
+    variants: Literal["all"] | StudyPath | None = None
+    """A table of variants with their effect alleles, or "all"."""
+    columns: tuple[ColumnName, ...] = ()
+    """Scores already in the phenotype table."""
+
+    @model_validator(mode="after")
+    def _something_asked(self) -> Self:
+        if self.variants is None and not self.columns:
+            raise ValueError('name the instruments: variants = "instruments.tsv" or "all", or columns = [...]')
+        repeated = sorted({name for name in self.columns if self.columns.count(name) > 1})
+        if repeated:
+            raise ValueError(f"columns names {first_few(repeated)} more than once")
+        return self
+
+
+class QualityControlConfig(_Section):
+    """`[quality_control]`: bounds that a variant must hold."""
+
+    min_call_rate: Share = 0.95
+    """In every environment; 0 switches off."""
+    min_allele_frequency: Annotated[float, Field(ge=0, le=0.5)] = 0.01
+    """Pooled minor allele frequency; 0 switches off."""
+    min_hardy_weinberg_p: Share = 1e-6
+    """For too many heterozygotes, in every environment; 0 switches off."""
+
+
+class ComponentsConfig(_Section):
+    """`[components]`: principal components of ancestry, computed or given."""
+
+    count: Annotated[int, Field(ge=0)] = 10
+    """How many to compute; 0 for none."""
+    columns: tuple[ColumnName, ...] = ()
+    """Components already in the phenotype table; none are computed then."""
+    variants: Literal["all"] | StudyPath = "all"
+    """Which variants to compute them from: "all", or a table of variants."""
+    max_variants: Annotated[int, Field(ge=1)] = 2000
+
+
+class LearnConfig(_Section):
+    """`[learn]`: how latent instruments are found."""
+
+    method: Literal["stationary", "none"] = "stationary"
+    n_latent: Annotated[int, Field(ge=1)] | None = None
+    """Chosen from the data where not given."""
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the samples kept from the learner."""
+
+
+class EstimateConfig(_Section):
+    """`[estimate]`: how intervals are made."""
+
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    std_errors: Literal["many-instrument", "homoskedastic", "robust", "clustered"] = "many-instrument"
+
+
+class TruthConfig(_Section):
+    """`[truth]`: what was simulated, in simulated studies only."""
+
+    path: StudyPath
+    samples: StudyPath | None = None
+    """Table with the oracle's columns for each sample."""
+
+
+class RunConfig(_Section):
+    """`[run]`: what makes a run repeatable."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+
+
+class StudyConfig(_Section):
+    """All settings of one study; read it with `StudyConfig.from_toml`.
+
+    Attributes
+    ----------
+    genotypes, phenotypes, instruments, quality_control, components, learn, estimate, truth, run
+        The sections of the study file. `genotypes` is None where the instruments are columns of the phenotype
+        table, `truth` is None outside simulated studies, the others have defaults.
+    """
+
+    genotypes: GenotypesConfig | None = None
+    phenotypes: PhenotypesConfig
+    instruments: InstrumentsConfig
+    quality_control: QualityControlConfig = QualityControlConfig()
+    components: ComponentsConfig = ComponentsConfig()
+    learn: LearnConfig = LearnConfig()
+    estimate: EstimateConfig = EstimateConfig()
+    truth: TruthConfig | None = None
+    run: RunConfig = RunConfig()
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        if self.genotypes is None and self.instruments.variants is not None:
+            raise ValueError(
+                '[instruments] variants needs genotypes: add a section [genotypes] with path = "cohort.bed", or give '
+                "[instruments] columns alone"
+            )
+        if self.learn.method != "none" and self.phenotypes.environment is None:
+            raise ValueError(
+                f'[learn] method = "{self.learn.method}" compares environments: name the column in [phenotypes] '
+                'environment, or set [learn] method = "none"'
+            )
+        if self.estimate.std_errors == "clustered" and self.phenotypes.cluster is None:
+            raise ValueError('[estimate] std_errors = "clustered" needs the column in [phenotypes] cluster')
+        return self
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Self:
+        """Read a study file.
+
+        Parameters
+        ----------
+        path
+            TOML. Relative paths in it are taken from the folder of the file.
+
+        Returns
+        -------
+        StudyConfig
+            Settings with every default filled in and every path absolute or relative to the working directory, as
+            `path` is.
+
+        Raises
+        ------
+        InputError
+            No such file, a line that is not TOML, an unknown section or key (with the nearest known one), a missing
+            key, or a value of the wrong kind; everything found wrong is named at once.
+        """
+        path = Path(path)
+        try:
+            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"{path}: the study file could not be read ({error.strerror}). Check the path.") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: this is not valid TOML: {error}. Mend this place.") from error
+        try:  # through JSON, where strictness tells text from numbers but still knows lists and paths
+            return cls.model_validate_json(json.dumps(raw, default=str), strict=True, context={"folder": path.parent})
+        except ValidationError as error:
+            found = list(dict.fromkeys(_in_plain_words(cls, dict(item)) for item in error.errors()))
+            raise InputError(f"{path}: " + "; ".join(found) + ".") from error
+
+    def to_json(self) -> str:
+        """Write all settings, defaults included, as JSON."""
+        return self.model_dump_json(indent=1)
+
+
+KINDS = {
+    "string_type": "text in quotation marks",
+    "path_type": "a path in quotation marks",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "tuple_type": 'a list, such as ["age", "sex"]',
+    "model_type": "a section",
+}
+
+
+def _in_plain_words(model: type[BaseModel], item: Mapping[str, Any]) -> str:
+    """Say one thing pydantic found wrong as a user of the file would."""
+    where = [str(part) for part in item["loc"] if isinstance(part, str)][:2]
+    place = f"[{where[0]}] {where[1]}" if len(where) == 2 else f"[{where[0]}]" if where else ""
+    kind, value = item["type"], item["input"]
+    if kind == "extra_forbidden":
+        return _unknown_key(model, where)
+    if kind == "missing":
+        return f"{place} is required, but is not there"
+    if kind == "value_error":
+        return " ".join(part for part in (place, str(item["ctx"]["error"])) if part)
+    if where == ["learn", "method"] and value in PLANNED_LEARNERS:
+        return f'{place} = "{value}" is not built yet; use "stationary" or "none"'
+    if kind == "literal_error":
+        return f"{place} must be {item['ctx']['expected']}, but is {json.dumps(value)}"
+    required = KINDS.get(kind) or str(item["msg"]).removeprefix("Input should be ").lower()
+    return f"{place} must be {required}, but is {json.dumps(value)}"
+
+
+def _unknown_key(model: type[BaseModel], where: Sequence[str]) -> str:
+    if len(where) == 1:
+        known, place = list(model.model_fields), f"there is no section [{where[0]}]"
+    else:
+        known, place = _keys_of(model, where[0]), f"[{where[0]}] has no key '{where[1]}'"
+    near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5)
+    return f"{place} (did you mean '{near[0]}'?)" if near else f"{place} (it knows {', '.join(known)})"
+
+
+def _keys_of(model: type[BaseModel], section: str) -> list[str]:
+    annotation: Any = model.model_fields[section].annotation
+    options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    return [key for option in options if hasattr(option, "model_fields") for key in option.model_fields]
