@@ -1,6 +1,56 @@
-"""Mendelian randomization when the genetic instruments are themselves confounded with the outcome."""
+"""Mendelian randomization when the genetic instruments are themselves confounded with the outcome.
 
-from invarmr.data.cohort import Cohort
-from invarmr.instruments.stationary import StationaryInstruments
+Five verbs: read a cohort, learn latent instruments, estimate the effect, diagnose the assumptions, report.
+
+>>> import invarmr
+>>> sorted(invarmr.__all__)[:3]
+['AlleleScore', 'Cohort', 'ConfidenceSet']
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "Cohort": "data.cohort",
+    "EnvironmentMoments": "data.moments",
+    "merge_moments": "data.moments",
+    "LatentInstruments": "data.latent_instruments",
+    "Verdict": "data.latent_instruments",
+    "IVDesign": "data.design",
+    "read_cohort": "study.read",
+    "StationaryInstruments": "instruments.stationary",
+    "AlleleScore": "instruments.allele_score",
+    "OrdinaryLeastSquares": "estimators.kclass",
+    "TwoStageLeastSquares": "estimators.kclass",
+    "LimitedInformationML": "estimators.kclass",
+    "Fuller": "estimators.kclass",
+    "Estimate": "estimators.estimate",
+    "ConfidenceSet": "inference.confidence_set",
+    "diagnose": "diagnostics.battery",
+    "Diagnostics": "diagnostics.battery",
+    "AdmixtureDesign": "simulate.admixture",
+    "simulate_admixture": "simulate.admixture",
+    "StudyConfig": "study.config",
+    "run_study": "study.run",
+    "write_report": "report.html",
+    "InputError": "errors",
+    "InvarmrWarning": "errors",
+}
+
+__all__ = [*_HOME, "__version__"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type of a lazily imported name is its own
+    """Import a public name from its room when it is first used (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'invarmr' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"invarmr.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Names of the front door."""
+    return sorted(__all__)

@@ -112,7 +112,7 @@ class IVDesign:
         partial_confounded
             Partial out the learned confounded part V too.
         """
-        label = "observed" if latent is None else "learned"
+        label = "observed" if latent is None else "allele_score" if latent.learner == "allele_score" else "learned"
         if environment_effects:
             label += "+environment"
         if "components" in controls:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +16,31 @@ from invarmr.arrays import FloatArray, IntArray, finite_matrix, read_only
 from invarmr.data.instrument_source import InstrumentSource
 from invarmr.errors import InputError
 
-__all__ = ["DimensionStep", "LatentInstruments"]
+__all__ = ["DimensionStep", "LatentInstruments", "Status", "Verdict", "identification_verdict"]
+
+Status = Literal["identified", "weak", "not identified", "rejected"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an effect estimated with the learned instruments may be interpreted, and why.
+
+    Parameters
+    ----------
+    status
+        `identified`; `weak` (valid, but the first stage is too weak); `not identified` (the data cannot tell valid from
+        confounded directions); `rejected` (a test of the assumptions failed).
+    reasons
+        Plain sentences, the deciding one first.
+    """
+
+    status: Status
+    reasons: tuple[str, ...]
+
+    @property
+    def interpretable(self) -> bool:
+        """Whether the estimate may be read as a causal effect under the stated assumptions."""
+        return self.status in ("identified", "weak")
 
 
 @dataclass(frozen=True)
@@ -76,6 +100,10 @@ class LatentInstruments:
         True where the covariance of V differs between environments: then two environments can reveal any number.
     n_null
         Directions of the instruments without variance (duplicates, constants) that were dropped first.
+    trained_loadings
+        (d, p): the same directions learned without the held-out folds; what held-out tests must use.
+    learning_error
+        (E, E) covariance, over environments, of the shift that learning error alone gives a trained direction.
     fold, held_out
         (n,) fold of each sample (None when learned from moments) and the folds held out when p was chosen.
     settings
@@ -95,6 +123,8 @@ class LatentInstruments:
     shift_rank: int = 0
     covariance_informative: bool = False
     n_null: int = 0
+    trained_loadings: FloatArray | None = None
+    learning_error: FloatArray | None = None
     fold: IntArray | None = None
     held_out: tuple[int, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -113,6 +143,11 @@ class LatentInstruments:
     def n_confounded(self) -> int:
         """Number of directions set aside, q."""
         return int(self.confounded_loadings.shape[1])
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the learning alone says of identification, before any effect is estimated (`diagnose` says the rest)."""
+        return identification_verdict(self)
 
     @property
     def latent_instrument(self) -> FloatArray:
@@ -150,3 +185,46 @@ class LatentInstruments:
             block = everyone[start : start + 16_384]
             out[block] = (self.source.read(block) - self.center) @ loadings
         return out
+
+
+def identification_verdict(latent: LatentInstruments) -> Verdict:
+    """Identification from the learning alone: METHOD conditions on shifts, saturation and held-out invariance.
+
+    Rejected when no number of latent instruments passed; not identified when the environments do not differ, or when
+    they differ in means alone and in as many directions as their number can show; identified otherwise.
+    """
+    p, q = latent.n_latent, latent.n_confounded
+    last = latent.path[-1] if latent.path else None
+    if p == 0 or (last is not None and last.rejected):
+        detail = f": {last.detail} (p = {last.smallest_p:.2g})" if last is not None else ""
+        return Verdict("rejected", (f"On people not learned from, the learned instruments are not invariant{detail}.",))
+    if q == 0:
+        return Verdict(
+            "not identified",
+            (
+                "The environments do not differ in any direction of the instruments, so they cannot show which part is "
+                "confounded. Environments with other ancestry or other recruitment would.",
+            ),
+        )
+    if latent.saturated:
+        return Verdict(
+            "not identified",
+            (
+                f"The instruments' means shift in {_count(latent.shift_rank, 'direction')}, as many as "
+                f"{latent.shift_rank + 1} environments can show, and covariances add nothing: a further confounded "
+                "direction could hide among the learned instruments. One more environment, with shifts in other "
+                "directions, would show it.",
+            ),
+        )
+    how = "means and covariances" if latent.covariance_informative else "means"
+    return Verdict(
+        "identified",
+        (
+            f"{_count(q, 'direction')} of the instruments, differing between environments in {how}, "
+            f"{'were' if q > 1 else 'was'} set aside; the other {p} passed the tests of invariance on held-out people.",
+        ),
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from invarmr.arrays import FloatArray, IntArray, read_only
 from invarmr.data.genotypes import MISSING_CALL, GenotypeReader
 from invarmr.errors import InputError
-from invarmr.genetics.thinning import allele_frequency, thin_variants
+from invarmr.genetics.quality_control import counted_allele_frequency
+from invarmr.genetics.thinning import thin_variants
 
 __all__ = ["PrincipalComponents", "principal_components", "thin_variants"]
 
 _MOST_VARIANTS = 8_000
+_ROUNDING = 1e-5  # smaller eigenvalues, relative to the largest, are rounding of float32 products
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +90,7 @@ def principal_components(
             f"Principal components take at most {_MOST_VARIANTS} variants, but {len(variants)} came: "
             "thin them with thin_variants first."
         )
-    frequency = allele_frequency(reader, np.asarray(variants), samples)
+    frequency = counted_allele_frequency(reader.counts(np.asarray(variants), samples))
     used = np.flatnonzero((frequency > 0) & (frequency < 1))
     if not 1 <= count < min(used.size, len(samples)):
         raise InputError(
@@ -142,7 +144,7 @@ def _leading(matrix: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
     size = matrix.shape[0]
     values, vectors = scipy.linalg.eigh(matrix, subset_by_index=(size - count, size - 1))
     values, vectors = values[::-1], vectors[:, ::-1]
-    if values[-1] <= 0:
+    if values[-1] <= _ROUNDING * values[0]:
         raise InputError(f"The genotypes vary in fewer than {count} directions: ask for fewer components.")
     largest = np.argmax(np.abs(vectors), axis=0)
     return values.copy(), vectors * np.sign(vectors[largest, np.arange(count)])

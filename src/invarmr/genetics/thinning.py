@@ -10,20 +10,12 @@ import numpy as np
 from invarmr.arrays import BoolArray, FloatArray, IntArray
 from invarmr.data.genotypes import MISSING_CALL, GenotypeReader
 from invarmr.errors import InputError
+from invarmr.genetics.quality_control import call_rate, counted_allele_frequency
 
-__all__ = ["allele_frequency", "thin_variants"]
+__all__ = ["thin_variants"]
 
 _POOL = 10  # candidates looked at, per variant wanted
 _READ_AT_ONCE = 1024
-
-
-def allele_frequency(reader: GenotypeReader, variants: IntArray, samples: IntArray) -> FloatArray:
-    """Frequency of the counted allele among the calls that are not missing, (variants,); NaN where none is."""
-    counts = reader.counts(variants, samples).astype(np.float64)
-    called = counts[:, :3].sum(axis=1)
-    copies = counts[:, 1] + 2 * counts[:, 2]
-    frequency: FloatArray = np.divide(copies, 2 * called, out=np.full(called.size, np.nan), where=called > 0)
-    return frequency
 
 
 def thin_variants(
@@ -135,10 +127,10 @@ def _common(
     reader: GenotypeReader, pool: IntArray, samples: IntArray, min_frequency: float, max_missing: float
 ) -> BoolArray:
     counts = reader.counts(pool, samples)
-    frequency = allele_frequency(reader, pool, samples)
-    missing = counts[:, 3] / max(len(samples), 1)
+    frequency = counted_allele_frequency(counts)
     polymorphic = (frequency > 0) & (frequency < 1)
-    return polymorphic & (np.minimum(frequency, 1 - frequency) >= min_frequency) & (missing <= max_missing)
+    common = np.minimum(frequency, 1 - frequency) >= min_frequency
+    return polymorphic & common & (1 - call_rate(counts) <= max_missing)
 
 
 def _unlinked(

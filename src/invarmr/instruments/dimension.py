@@ -30,7 +30,12 @@ from scipy import linalg, stats
 from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.latent_instruments import DimensionStep
 from invarmr.data.moments import EnvironmentMoments, merge_moments
-from invarmr.instruments.stationary_system import StationarySystem, environment_covariances, leak_covariance
+from invarmr.instruments.stationary_system import (
+    StationarySystem,
+    environment_covariances,
+    leak_covariance,
+    mean_learning_error,
+)
 
 __all__ = [
     "EXACT",
@@ -128,12 +133,10 @@ def choose_dimension(
     return 0, tuple(path)
 
 
-def _try(
-    system: StationarySystem, held_out: HeldOut, p: int, rejection: float, tolerance: Tolerance
-) -> DimensionStep:
+def _try(system: StationarySystem, held_out: HeldOut, p: int, rejection: float, tolerance: Tolerance) -> DimensionStep:
     leak = leak_covariance(system, p)
     contrasts = linalg.helmert(len(held_out.n_samples))
-    mean_tests = _mean_tests(system, held_out, p, leak, contrasts)
+    mean_tests = _mean_tests(system, held_out, p, contrasts)
     covariance_tests = _covariance_tests(held_out, p, tolerance.covariance)
     independence = _independence_tests(system, held_out, leak, contrasts, tolerance.independence)
     tests = mean_tests + covariance_tests + independence
@@ -160,11 +163,9 @@ def blocks(p: int) -> list[int]:
     return [*sizes, p]
 
 
-def _mean_tests(
-    system: StationarySystem, held_out: HeldOut, p: int, leak: FloatArray, contrasts: FloatArray
-) -> list[tuple[float, str]]:
-    shifts = system.means[:, p:]
-    omega = contrasts @ (np.diag(1.0 / held_out.n_samples) + shifts @ leak @ shifts.T) @ contrasts.T
+def _mean_tests(system: StationarySystem, held_out: HeldOut, p: int, contrasts: FloatArray) -> list[tuple[float, str]]:
+    error = mean_learning_error(system, p)
+    omega = contrasts @ (np.diag(1.0 / held_out.n_samples) + error) @ contrasts.T
     t = contrasts @ held_out.means[:, :p]
     variance = held_out.n_samples @ np.einsum("ejj->ej", held_out.covariances)[:, :p] / held_out.n_samples.sum()
     statistic = np.einsum("ej,ej->j", t, linalg.solve(omega, t, assume_a="pos")) / variance

@@ -25,7 +25,7 @@ from invarmr.instruments.dimension import (
     covariance_spread_p,
     shift_rank,
 )
-from invarmr.instruments.stationary_system import solve_stationary
+from invarmr.instruments.stationary_system import mean_learning_error, solve_stationary
 
 __all__ = ["StationaryInstruments"]
 
@@ -143,9 +143,7 @@ class StationaryInstruments(Learner):
             )
         test = HeldOut.from_folds(folds, held_out, trained, within=within)
         tolerance = GENOTYPES if within else EXACT
-        p, path = choose_dimension(
-            trained, test, rejection=self.rejection, tolerance=tolerance, n_latent=self.n_latent
-        )
+        p, path = choose_dimension(trained, test, rejection=self.rejection, tolerance=tolerance, n_latent=self.n_latent)
         final_system = solve_stationary(everyone, within=within, shrink=self.shrink)
         shifts = shift_rank(everyone, final_system.basis, rejection=self.rejection)
         aside = slice(p, None)
@@ -162,6 +160,8 @@ class StationaryInstruments(Learner):
             shift_rank=shifts,
             covariance_informative=informative,
             n_null=final_system.n_null,
+            trained_loadings=trained.basis[:, :p],
+            learning_error=mean_learning_error(trained, p),
             held_out=held_out,
             settings={
                 "method": self.name,

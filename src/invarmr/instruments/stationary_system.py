@@ -9,7 +9,7 @@ Small lambda: b'Z has the same mean, variance and covariance with the rest in ev
 et al. (2009), Physical Review Letters 103:214101; Hara et al. (2012), Neural Networks 33:7.
 
 Learning error, to first order. Let W be the directions with lambda = 0 and V the others. A learned direction of W
-leaks into V by L_jk = -(Q^ - Q)_jk / lambda_k, and the noise of Q^_jk is linear in the noise of means and covariances, so that
+leaks into V by L_jk = -(Q^ - Q)_jk / lambda_k, and the noise of Q^_jk is linear in that of means and covariances, so
 
     Sigma_L = cov(L_j) = Lambda^-1 [ sum_f (pi_f^2 / n_f) { m_f m_f' + 4 C_f (I + C_f) C_f } ]_VV Lambda^-1,
 
@@ -28,7 +28,7 @@ from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.moments import EnvironmentMoments
 from invarmr.linalg.symmetric import range_whitener
 
-__all__ = ["StationarySystem", "environment_covariances", "leak_covariance", "solve_stationary"]
+__all__ = ["StationarySystem", "environment_covariances", "leak_covariance", "mean_learning_error", "solve_stationary"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,3 +125,9 @@ def leak_covariance(system: StationarySystem, n_latent: int) -> FloatArray:
         block = C[V, V]
         inner += weight**2 / count * (np.outer(mean[V], mean[V]) + 4 * block @ (np.eye(q) + block) @ block)
     return np.asarray(inner / np.outer(gap, gap))
+
+
+def mean_learning_error(system: StationarySystem, n_latent: int) -> FloatArray:
+    """M_V Sigma_L M_V' (E, E): covariance over environments of the mean shift that a leak into V gives a direction."""
+    shifts = system.means[:, n_latent:]
+    return np.asarray(shifts @ leak_covariance(system, n_latent) @ shifts.T)

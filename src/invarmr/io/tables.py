@@ -207,8 +207,10 @@ def _number(code: str) -> float | None:
 
 
 def _as_text(column: pl.Series) -> pl.Series:
-    if column.dtype.is_float() and bool((column.drop_nulls() % 1 == 0).all()):
-        column = column.cast(pl.Int64, strict=False)
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+        if bool((column.drop_nulls() % 1 == 0).all()):
+            column = column.cast(pl.Int64, strict=False)
     return column.cast(pl.String)
 
 

@@ -223,7 +223,7 @@ def _truth(
         "effect": outcome.effect,
         "scale": outcome.scale,
         **binary,
-        "seed": seed,
+        "seed": int(seed),
         "simulator": "admixture",
         "design": design.as_dict(),
         "populations": list(panel.populations),

@@ -97,7 +97,7 @@ class AdmixtureDesign:
     def __post_init__(self) -> None:
         self._check_counts()
         self._check_shares()
-        if self.exposure_noise_variance < 0.01:
+        if not self.exposure_noise_variance >= 0.01:
             raise InputError(
                 "heritability + exposure_confounding^2 + 1.25 covariate_effect^2 must stay below 0.99, the variance "
                 f"of the exposure given ancestry being 1, but is {1 - self.exposure_noise_variance:.3f}."

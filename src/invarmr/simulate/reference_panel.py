@@ -19,6 +19,14 @@ from invarmr.errors import InputError
 __all__ = ["ReferencePanel", "load_reference_panel"]
 
 _COPIES = np.array([2, -9, 1, 0], dtype=np.int8)  # of A1, by the two-bit code of a .bed
+_BIM = {
+    "chromosome": pl.String,
+    "variant": pl.String,
+    "centimorgan": pl.Float64,
+    "position": pl.Int64,
+    "counted_allele": pl.String,
+    "other_allele": pl.String,
+}
 _VARIANT_COLUMNS = ("variant", "chromosome", "position", "counted_allele", "other_allele")
 
 
@@ -102,13 +110,11 @@ def load_reference_panel() -> ReferencePanel:
     ((5000, 2504), ('AFR', 'AMR', 'EAS', 'EUR', 'SAS'))
     """
     folder = files("invarmr.simulate") / "reference"
-    columns = ["chromosome", "variant", "centimorgan", "position", "counted_allele", "other_allele"]
     variants = pl.read_csv(
         (folder / "thousand_genomes.bim").read_bytes(),
         separator="\t",
         has_header=False,
-        new_columns=columns,
-        schema_overrides={"column_1": pl.String},
+        schema=_BIM,
     ).select(_VARIANT_COLUMNS)
     labels = pl.read_csv((folder / "labels.tsv").read_bytes(), separator="\t")["super_population"]
     packed = np.frombuffer((folder / "thousand_genomes.bed").read_bytes(), dtype=np.uint8, offset=3)

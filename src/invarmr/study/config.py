@@ -226,8 +226,8 @@ class StudyConfig(_Section):
         try:  # through JSON, where strictness tells text from numbers but still knows lists and paths
             return cls.model_validate_json(json.dumps(raw, default=str), strict=True, context={"folder": path.parent})
         except ValidationError as error:
-            found = list(dict.fromkeys(_in_plain_words(cls, dict(item)) for item in error.errors()))
-            raise InputError(f"{path}: " + "; ".join(found) + ".") from error
+            found = {_place(item["loc"]): _in_plain_words(cls, dict(item)) for item in error.errors()}
+            raise InputError(f"{path}: " + "; ".join(found.values()) + ".") from error
 
     def to_json(self) -> str:
         """Write all settings, defaults included, as JSON."""
@@ -236,9 +236,8 @@ class StudyConfig(_Section):
 
 KINDS = {
     "string_type": "text in quotation marks",
-    "path_type": "a path in quotation marks",
+    "string_too_short": "a name, not empty",
     "int_type": "a whole number",
-    "int_from_float": "a whole number",
     "float_type": "a number",
     "tuple_type": 'a list, such as ["age", "sex"]',
     "model_type": "a section",
@@ -247,7 +246,7 @@ KINDS = {
 
 def _in_plain_words(model: type[BaseModel], item: Mapping[str, Any]) -> str:
     """Say one thing pydantic found wrong as a user of the file would."""
-    where = [str(part) for part in item["loc"] if isinstance(part, str)][:2]
+    where = _place(item["loc"])
     place = f"[{where[0]}] {where[1]}" if len(where) == 2 else f"[{where[0]}]" if where else ""
     kind, value = item["type"], item["input"]
     if kind == "extra_forbidden":
@@ -256,12 +255,17 @@ def _in_plain_words(model: type[BaseModel], item: Mapping[str, Any]) -> str:
         return f"{place} is required, but is not there"
     if kind == "value_error":
         return " ".join(part for part in (place, str(item["ctx"]["error"])) if part)
-    if where == ["learn", "method"] and value in PLANNED_LEARNERS:
+    if where == ("learn", "method") and value in PLANNED_LEARNERS:
         return f'{place} = "{value}" is not built yet; use "stationary" or "none"'
     if kind == "literal_error":
         return f"{place} must be {item['ctx']['expected']}, but is {json.dumps(value)}"
     required = KINDS.get(kind) or str(item["msg"]).removeprefix("Input should be ").lower()
     return f"{place} must be {required}, but is {json.dumps(value)}"
+
+
+def _place(location: Sequence[int | str]) -> tuple[str, ...]:
+    """Section and key; the branches of a choice and the places in a list are left out."""
+    return tuple(part for part in location if isinstance(part, str))[:2]
 
 
 def _unknown_key(model: type[BaseModel], where: Sequence[str]) -> str:

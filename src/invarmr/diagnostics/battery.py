@@ -1,0 +1,145 @@
+"""`diagnose`: every check that applies to a design and its estimate, and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from invarmr.data.cohort import Cohort
+from invarmr.data.design import IVDesign
+from invarmr.data.latent_instruments import LatentInstruments, Verdict
+from invarmr.data.moments import EnvironmentMoments
+from invarmr.diagnostics.check import Check
+from invarmr.diagnostics.exchangeability import Balance, balance, balance_checks
+from invarmr.diagnostics.exclusion import hansen_check, sargan_check
+from invarmr.diagnostics.invariance import invariance_checks
+from invarmr.diagnostics.relevance import first_stage_check, partial_r2_check
+from invarmr.diagnostics.stability import EnvironmentEstimate, environment_estimates, heterogeneity_check
+from invarmr.diagnostics.verdict import judge
+from invarmr.estimators.estimate import Estimate
+from invarmr.estimators.kclass import KClass, LimitedInformationML, OrdinaryLeastSquares, TwoStageLeastSquares
+
+__all__ = ["Diagnostics", "diagnose"]
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnostics:
+    """What was checked, and what follows.
+
+    Parameters
+    ----------
+    checks
+        One per assumption and test, in the order of `diagnostics.tsv`.
+    environments
+        The effect in each environment, and without it.
+    balance
+        Balance of the observed and of the learned instruments; empty without people.
+    verdict
+        Whether the estimate may be interpreted.
+    """
+
+    checks: tuple[Check, ...]
+    environments: tuple[EnvironmentEstimate, ...]
+    balance: tuple[Balance, ...]
+    verdict: Verdict
+
+    def __str__(self) -> str:
+        lines = [f"verdict: {self.verdict.status}", *(f"  {reason}" for reason in self.verdict.reasons)]
+        lines += [f"{check.assumption}: {check.test}: {check.conclusion}" for check in self.checks]
+        return "\n".join(lines)
+
+
+def diagnose(
+    design: IVDesign,
+    estimate: Estimate,
+    *,
+    seed: int = 1,
+    n_permutations: int = 199,
+    held_out_moments: EnvironmentMoments | None = None,
+) -> Diagnostics:
+    """Check the assumptions of an estimate and give the verdict.
+
+    Parameters
+    ----------
+    design, estimate
+        The design, and the estimate it gave.
+    seed, n_permutations
+        Of the permutation tests on held-out people.
+    held_out_moments
+        Moments of the held-out people, if at hand; else computed from the cohort.
+
+    Examples
+    --------
+    >>> import numpy as np, invarmr
+    >>> rng = np.random.default_rng(1)
+    >>> site = np.repeat(["a", "b"], 2000)
+    >>> instrument = rng.normal(size=(4000, 2)) + 3 * (site == "b")[:, None] * rng.normal(size=(4000, 1))
+    >>> exposure = instrument @ [1, 2] + rng.normal(size=4000)
+    >>> outcome = exposure + rng.normal(size=4000)
+    >>> cohort = invarmr.Cohort.from_arrays(
+    ...     instrument=instrument, exposure=exposure, outcome=outcome, environment=site)
+    >>> latent = invarmr.StationaryInstruments().fit(cohort, seed=1)
+    >>> design = invarmr.IVDesign.from_cohort(cohort, latent)
+    >>> checks = invarmr.diagnose(design, invarmr.TwoStageLeastSquares().fit(design))
+    >>> checks.verdict.status
+    'identified'
+    """
+    latent = design.latent if design.latent is not None and design.latent.learner != "allele_score" else None
+    over = hansen_check if estimate.std_errors in ("robust", "clustered") else sargan_check
+    environments = environment_estimates(design, _estimator(estimate))
+    checks = [first_stage_check(design), partial_r2_check(design), over(design, estimate)]
+    balanced: tuple[Balance, ...] = ()
+    if latent is not None and design.cohort is not None:
+        checks += _learning_checks(latent)
+        checks += invariance_checks(design.cohort, latent, seed=seed, n_permutations=n_permutations)
+        balanced = _balance(design.cohort, latent, held_out_moments)
+        counts = len(design.moments.environments), len(design.moments.index("component"))
+        checks += [check for item in balanced for check in balance_checks(item, *counts)]
+    checks.append(heterogeneity_check(environments))
+    return Diagnostics(tuple(checks), environments, balanced, judge(latent, checks))
+
+
+def _estimator(estimate: Estimate) -> KClass:
+    for kind in (OrdinaryLeastSquares, TwoStageLeastSquares):
+        if estimate.method == kind.method:
+            return kind()
+    return LimitedInformationML()
+
+
+def _learning_checks(latent: LatentInstruments) -> list[Check]:
+    if not latent.path:
+        return []
+    step = latent.path[-1]
+    return [
+        Check(
+            assumption="invariance",
+            test=f"held-out test of {what}",
+            null=f"the {step.n_latent} learned instruments have the same {what} in every environment",
+            p_value=p,
+            conclusion=f"{what} {'agree' if p >= 0.01 else 'differ'} between environments",
+            reason=f"allows for the error of learning; {len(latent.path)} numbers of latent instruments were tried",
+        )
+        for what, p in (("means", step.mean_p), ("covariances", step.covariance_p))
+    ] + [
+        Check(
+            assumption="independence",
+            test="held-out covariance with the directions set aside",
+            null="learned instruments and the directions set aside have the same covariance in every environment",
+            p_value=step.independence_p,
+            conclusion=f"the covariance {'agrees' if step.independence_p >= 0.01 else 'differs'} between environments",
+            reason="allows for the error of learning",
+        )
+    ]
+
+
+def _balance(cohort: Cohort, latent: LatentInstruments, held_out: EnvironmentMoments | None) -> tuple[Balance, ...]:
+    if held_out is None:
+        people = (
+            np.arange(cohort.n_samples)
+            if latent.fold is None
+            else np.flatnonzero(np.isin(latent.fold, latent.held_out))
+        )
+        held_out = cohort.moments_of(people)
+    observed = balance(held_out)
+    return (observed, balance(held_out, latent)) if latent.n_latent else (observed,)

@@ -1,0 +1,67 @@
+"""Over-identification: whether the instruments agree on one effect.
+
+Symbols: u = Y - theta D; P projection on the k instruments; Z~ orthonormal instruments.
+Sources: Sargan (1958), Econometrica 26:393; Hansen (1982), Econometrica 50:1029.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from invarmr.arrays import FloatArray
+from invarmr.data.design import IVDesign
+from invarmr.diagnostics.check import Check, not_applicable
+from invarmr.errors import InputError
+from invarmr.estimators.estimate import Estimate
+from invarmr.linalg.symmetric import solve_on_range
+
+__all__ = ["hansen_check", "sargan_check"]
+
+_NULL = "all instruments give the same effect, so none acts on the outcome other than through the exposure"
+
+
+def sargan_check(design: IVDesign, estimate: Estimate) -> Check:
+    """Sargan's J = n u'Pu / u'u, chi2(k - 1); errors of equal variance."""
+    parts = design.partialled
+    k = parts.n_instruments
+    if k < 2:
+        return not_applicable("exclusion", "Sargan J", _NULL, "as many instruments as exposures: nothing to compare")
+    contrast = np.array([1.0, -estimate.estimate])
+    j = float(parts.n_samples * (contrast @ parts.projected @ contrast) / (contrast @ parts.total @ contrast))
+    return _judge("Sargan J", j, k - 1)
+
+
+def hansen_check(design: IVDesign, estimate: Estimate) -> Check:
+    """Hansen's J = g'S^-1 g, chi2(k - 1), with g = Z~'u and S = sum_i u_i^2 z~_i z~_i' from a pass over the rows."""
+    k = design.partialled.n_instruments
+    if k < 2:
+        return not_applicable("exclusion", "Hansen J", _NULL, "as many instruments as exposures: nothing to compare")
+    if design.cohort is None:
+        return not_applicable("exclusion", "Hansen J", _NULL, "it needs rows, but only moments are at hand")
+    S: FloatArray = np.zeros((k, k))
+    g = np.zeros(k)
+    for instruments, pair, _ in design.residual_rows():
+        u = pair[:, 0] - estimate.estimate * pair[:, 1]
+        scored = instruments * u[:, None]
+        S += scored.T @ scored
+        g += scored.sum(axis=0)
+    weighted, rank = solve_on_range(S, g)
+    if rank < k:
+        raise InputError(f"Hansen's J needs more samples than instruments; {k} instruments have scores of rank {rank}.")
+    return _judge("Hansen J", float(g @ weighted), k - 1)
+
+
+def _judge(test: str, statistic: float, df: int) -> Check:
+    p = float(stats.chi2.sf(statistic, df))
+    agree = "do not contradict each other" if p >= 0.01 else "contradict each other: at least one is not valid"
+    return Check(
+        assumption="exclusion",
+        test=test,
+        null=_NULL,
+        statistic=statistic,
+        df=str(df),
+        p_value=p,
+        conclusion=f"the instruments {agree}",
+        reason="it cannot see a violation that all instruments share",
+    )

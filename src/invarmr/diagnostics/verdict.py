@@ -1,0 +1,65 @@
+"""The verdict: whether the estimate may be interpreted, from everything that was checked.
+
+Order of precedence: `rejected` (a test of the assumptions failed) over `not identified` (the data cannot tell) over
+`weak`
+over `identified`. Each of the three tests that can reject (held-out invariance and independence, over-identification,
+agreement of environments) is made at level 0.01, so that a valid study is rejected in at most 3 of 100 cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from invarmr.data.latent_instruments import LatentInstruments, Verdict
+from invarmr.diagnostics.check import Check
+from invarmr.diagnostics.relevance import WEAK_BELOW
+
+__all__ = ["REJECTION", "judge"]
+
+REJECTION = 0.01
+"""Level of each test that can reject."""
+
+_REJECTING = ("Sargan J", "Hansen J", "Cochran Q over environments")
+
+
+def judge(latent: LatentInstruments | None, checks: Sequence[Check]) -> Verdict:
+    """Combine what learning says with over-identification, agreement of environments and strength."""
+    if latent is None:
+        return Verdict(
+            "not identified",
+            (
+                "No instruments were learned: the estimate takes the observed instruments as unrelated to every "
+                "confounder, ancestry included, which these data were not asked to show.",
+            ),
+        )
+    learned = latent.verdict
+    failed = [
+        check
+        for check in checks
+        if check.test in _REJECTING and check.p_value is not None and check.p_value < REJECTION
+    ]
+    reasons = [
+        f"{check.conclusion[0].upper()}{check.conclusion[1:]} ({check.test}, p = {check.p_value:.2g})."
+        for check in failed
+    ]
+    if learned.status == "rejected" or failed:
+        first = list(learned.reasons)
+        return Verdict("rejected", tuple(first + reasons if learned.status == "rejected" else reasons + first))
+    if learned.status == "not identified":
+        return learned
+    passed = _passed(checks)
+    strength = next((check for check in checks if check.test == "first-stage F"), None)
+    if strength is not None and strength.statistic is not None and strength.statistic < WEAK_BELOW:
+        weak = f"The learned instruments are valid as far as can be tested, but weak: first-stage F {strength.statistic:.1f}."
+        return Verdict("weak", (weak, *learned.reasons, *passed))
+    return Verdict("identified", (*learned.reasons, *passed))
+
+
+def _passed(checks: Sequence[Check]) -> list[str]:
+    out = []
+    for check in checks:
+        if check.test in (*_REJECTING, "first-stage F") and check.applies:
+            p = "" if check.p_value is None else f", p = {check.p_value:.2g}"
+            shown = f" ({check.test}{p})" if check.test != "first-stage F" else ""
+            out.append(f"{check.conclusion[0].upper()}{check.conclusion[1:]}{shown}.")
+    return out

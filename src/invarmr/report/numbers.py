@@ -1,0 +1,131 @@
+"""Numbers as the report prints them: three significant digits, p-values that never read 0, counts that can be masked."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+__all__ = ["NOTHING", "Counts", "show_effect", "show_number", "show_p", "show_share"]
+
+NOTHING = "–"
+SMALLEST_P = 1e-300
+PEOPLE = re.compile(r"\b(\d[\d,]*)(?= (?:more )?(?:people|persons|individuals|participants|samples)\b)")
+
+
+def show_number(value: float | None, digits: int = 3) -> str:
+    """Show a number with `digits` significant digits.
+
+    Examples
+    --------
+    >>> [show_number(x) for x in (0.51234, 31.2, 20000.0, 0.0000123, -2.5e9, None, float("inf"))]
+    ['0.512', '31.2', '20,000', '1.23e-5', '-2.50e9', '–', '∞']
+    """
+    if value is None or math.isnan(value):
+        return NOTHING
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    magnitude = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    if -4 <= magnitude < 6:
+        return f"{value:,.{max(0, digits - 1 - magnitude)}f}"
+    return re.sub(r"e([+-])0*", lambda sign: "e-" if sign[1] == "-" else "e", f"{value:.{digits - 1}e}")
+
+
+def show_p(value: float | None) -> str:
+    """Show a p-value; below 1e-300 it is a bound, because a float can hold no less.
+
+    Examples
+    --------
+    >>> show_p(0.0312), show_p(1.234e-8), show_p(0.0), show_p(None)
+    ('0.0312', '1.23e-8', '< 1e-300', '–')
+    """
+    if value is None or math.isnan(value):
+        return NOTHING
+    if value < SMALLEST_P:
+        return "< 1e-300"
+    if value < 1e-3:
+        return re.sub(r"e-0*", "e-", f"{value:.2e}")
+    return show_number(value)
+
+
+def show_share(value: float | None) -> str:
+    """Show a share of 1 in per cent.
+
+    Examples
+    --------
+    >>> show_share(0.0123), show_share(0.95)
+    ('1.23 %', '95 %')
+    """
+    if value is None:
+        return NOTHING
+    return f"{100 * value:.3g} %"
+
+
+def show_effect(
+    estimate: float | None, lower: float | None, upper: float | None, std_error: float | None
+) -> tuple[str, str, str, str]:
+    """Show an estimate, the ends of its interval and its standard error with the same number of decimals.
+
+    Examples
+    --------
+    >>> show_effect(1.0203, 0.98117, 1.05943, 0.0201)
+    ('1.020', '0.981', '1.059', '0.020')
+    >>> show_effect(0.5, -math.inf, math.inf, None)
+    ('0.500', '−∞', '∞', '–')
+    """
+    values = (estimate, lower, upper, std_error)
+    finite = [abs(value) for value in (estimate, lower, upper) if value is not None and math.isfinite(value)]
+    largest = max(finite, default=0.0)
+    needed = [2 - math.floor(math.log10(largest))] if largest > 0 else [2]
+    if std_error is not None and 0 < std_error < math.inf:
+        needed.append(1 - math.floor(math.log10(std_error)))
+    decimals = max(0, *needed) if len(needed) > 1 else max(0, needed[0])
+    if decimals > 6 or largest >= 1e6:
+        return tuple(show_number(value) for value in values)  # type: ignore[return-value]
+    return tuple(_fixed(value, decimals) for value in values)  # type: ignore[return-value]
+
+
+def _fixed(value: float | None, decimals: int) -> str:
+    if value is None or not math.isfinite(value):
+        return show_number(value)
+    text = f"{value:,.{decimals}f}"
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text.replace("-", "−")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How counts of people are shown.
+
+    Parameters
+    ----------
+    smallest
+        Counts from 1 to `smallest - 1` are shown as "<smallest", and larger ones rounded to a multiple of it, so that
+        a masked count does not follow from the others by subtraction. None shows every count as it is.
+
+    Examples
+    --------
+    >>> Counts().show(20000), Counts(20).show(13), Counts(20).show(4987), Counts(20).show(0)
+    ('20,000', '<20', '4,980', '0')
+    >>> Counts(20).mask_text("dropped 13 people at site A")
+    'dropped <20 people at site A'
+    """
+
+    smallest: int | None = None
+
+    def show(self, count: int | None) -> str:
+        """Show one count."""
+        if count is None:
+            return NOTHING
+        if self.smallest is None or count == 0:
+            return f"{count:,}"
+        if count < self.smallest:
+            return f"<{self.smallest}"
+        return f"{self.smallest * round(count / self.smallest):,}"
+
+    def mask_text(self, text: str) -> str:
+        """Show the counts of people that are named in a sentence."""
+        if self.smallest is None:
+            return text
+        return PEOPLE.sub(lambda found: self.show(int(found[1].replace(",", ""))), text)
