@@ -19,7 +19,7 @@ def show_number(value: float | None, digits: int = 3) -> str:
     Examples
     --------
     >>> [show_number(x) for x in (0.51234, 31.2, 20000.0, 0.0000123, -2.5e9, None, float("inf"))]
-    ['0.512', '31.2', '20,000', '1.23e-5', '-2.50e9', '–', '∞']
+    ['0.512', '31.2', '20,000', '1.23e-5', '−2.50e9', '–', '∞']
     """
     if value is None or math.isnan(value):
         return NOTHING
@@ -29,8 +29,8 @@ def show_number(value: float | None, digits: int = 3) -> str:
         return "0"
     magnitude = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
     if -4 <= magnitude < 6:
-        return f"{value:,.{max(0, digits - 1 - magnitude)}f}"
-    return re.sub(r"e([+-])0*", lambda sign: "e-" if sign[1] == "-" else "e", f"{value:.{digits - 1}e}")
+        return _true_minus(f"{value:,.{max(0, digits - 1 - magnitude)}f}")
+    return _true_minus(re.sub(r"e([+-])0*", lambda sign: "e-" if sign[1] == "-" else "e", f"{value:.{digits - 1}e}"))
 
 
 def show_p(value: float | None) -> str:
@@ -81,7 +81,7 @@ def show_effect(
     needed = [2 - math.floor(math.log10(largest))] if largest > 0 else [2]
     if std_error is not None and 0 < std_error < math.inf:
         needed.append(1 - math.floor(math.log10(std_error)))
-    decimals = max(0, *needed) if len(needed) > 1 else max(0, needed[0])
+    decimals = max(0, *needed)
     if decimals > 6 or largest >= 1e6:
         return tuple(show_number(value) for value in values)  # type: ignore[return-value]
     return tuple(_fixed(value, decimals) for value in values)  # type: ignore[return-value]
@@ -91,7 +91,11 @@ def _fixed(value: float | None, decimals: int) -> str:
     if value is None or not math.isfinite(value):
         return show_number(value)
     text = f"{value:,.{decimals}f}"
-    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text.replace("-", "−")
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else _true_minus(text)
+
+
+def _true_minus(text: str) -> str:
+    return "−" + text[1:] if text.startswith("-") else text
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,158 @@
+"""Forest plots: every estimate of the study, and every environment alone and left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from invarmr.report.archive import Archive, EstimateRow
+from invarmr.report.figures import BLACK, BLUE, GREY, PALE, VERMILLION, WIDTH, Drawing, blank_figure, draw, quiet_axes
+from invarmr.report.numbers import show_effect
+from invarmr.report.wording import SET_NAMES
+
+__all__ = ["environment_forest", "estimate_forest"]
+
+MARKERS = {"OLS": "o", "2SLS": "s", "LIML": "D", "Fuller": "^"}
+ROW = 0.235  # inches
+Interval = tuple[float | None, float | None, float | None]
+
+
+def estimate_forest(archive: Archive) -> Drawing:
+    """Draw all estimates under the name of their instrument set."""
+    rows = [row for row in archive.estimates if row.estimate is not None]
+    title = f"Every estimate of the effect of {archive.headline.exposure} on {archive.headline.outcome}"
+    if not rows:
+        return Drawing("forest", title, reason="no estimator gave a number")
+    reading = (
+        "each mark is an estimate with its confidence interval; the closer two sets of instruments agree, the less "
+        "the answer hangs on the assumption in which they differ"
+    )
+    if not archive.verdict.interpretable:
+        reading += ". The hollow mark is the headline that must not be interpreted"
+    return draw("forest", title, reading + ".", lambda: _plot_estimates(archive, rows))
+
+
+def _plot_estimates(archive: Archive, rows: Sequence[EstimateRow]) -> Figure:
+    groups = list(dict.fromkeys(row.instruments for row in rows))
+    n_lines = len(rows) + len(groups)
+    figure, (axes,) = blank_figure(ROW * n_lines + 0.75)
+    span = _span([(row.estimate, row.ci_lower, row.ci_upper) for row in rows], archive.true_effect)
+    _rule(axes, 0.0, label="no effect", style="solid", span=span)
+    if archive.true_effect is not None:
+        _rule(axes, archive.true_effect, label="true effect (simulated)", style="dashed", span=span)
+    y = 0
+    for group in groups:
+        axes.text(-0.005, y, SET_NAMES.get(group, group), transform=axes.get_yaxis_transform(), ha="right",
+                  va="center", weight="bold", size=8)  # fmt: skip
+        for row in (row for row in rows if row.instruments == group):
+            y += 1
+            _estimate_line(axes, y, row, span=span, interpretable=archive.verdict.interpretable)
+        y += 1
+    axes.set_ylim(n_lines - 0.4, -0.9)
+    axes.set_yticks([])
+    axes.set_xlim(*span)
+    axes.set_xlabel(f"effect on {archive.headline.outcome} per unit of {archive.headline.exposure}")
+    quiet_axes(axes, keep=("bottom",))
+    return figure
+
+
+def _estimate_line(
+    axes: Axes, y: int, row: EstimateRow, *, span: tuple[float, float], interpretable: bool
+) -> None:
+    colour = (BLUE if interpretable else VERMILLION) if row.headline else BLACK
+    weight = "bold" if row.headline else "normal"
+    if row.headline:
+        axes.axhspan(y - 0.5, y + 0.5, color="#eef4f9" if interpretable else "#fbeee6", zorder=0, lw=0)
+    hollow = row.headline and not interpretable
+    _interval(axes, y, (row.estimate, row.ci_lower, row.ci_upper), span=span, colour=colour,
+              marker=MARKERS.get(row.method, "o"), hollow=hollow, bold=row.headline)  # fmt: skip
+    place = axes.get_yaxis_transform()
+    axes.text(-0.005, y, row.method, transform=place, ha="right", va="center", weight=weight, size=8)
+    text = _interval_text(row.estimate, row.ci_lower, row.ci_upper, row.std_error)
+    axes.text(1.01, y, text, transform=place, ha="left", va="center", weight=weight, size=8)
+
+
+def _interval_text(estimate: float | None, lower: float | None, upper: float | None, error: float | None) -> str:
+    shown, low, high, _ = show_effect(estimate, lower, upper, error)
+    return f"{shown}  ({low} to {high})" if lower is not None and upper is not None else shown
+
+
+def _span(intervals: Sequence[Interval], *others: float | None) -> tuple[float, float]:
+    """Limits that show every estimate, and each interval as far as it does not squeeze the others."""
+    points = [value for value, _, _ in intervals if value is not None and math.isfinite(value)]
+    centres = [*points, 0.0, *(value for value in others if value is not None)]
+    low, high = min(centres), max(centres)
+    reach = 0.6 * (high - low) or 1.0
+    ends = [end for _, *pair in intervals for end in pair if end is not None and math.isfinite(end)]
+    low = min([low, *(max(end, low - reach) for end in ends)])
+    high = max([high, *(min(end, high + reach) for end in ends)])
+    margin = 0.04 * (high - low)
+    return low - margin, high + margin
+
+
+def _rule(axes: Axes, value: float, *, label: str, style: str, span: tuple[float, float]) -> None:
+    axes.axvline(value, color=GREY, lw=0.9, ls=style, zorder=1)
+    right = value > span[0] + 0.75 * (span[1] - span[0])
+    axes.annotate(label, (value, 1.0), xycoords=("data", "axes fraction"), xytext=(-3 if right else 3, -1),
+                  textcoords="offset points", ha="right" if right else "left", va="top", size=7.5, color=GREY)  # fmt: skip
+
+
+def _interval(
+    axes: Axes, y: float, values: Interval, *, span: tuple[float, float], colour: str, marker: str,
+    hollow: bool = False, bold: bool = False,
+) -> None:  # fmt: skip
+    estimate, lower, upper = values
+    if lower is not None and upper is not None:
+        left, right = max(lower, span[0]), min(upper, span[1])
+        axes.plot([left, right], [y, y], color=colour, lw=2.2 if bold else 1.1, ls=(0, (4, 1.5)) if hollow else "-",
+                  solid_capstyle="butt", zorder=2)  # fmt: skip
+        for end, edge, arrow in ((lower, span[0], "<"), (upper, span[1], ">")):
+            if (end < edge) if arrow == "<" else (end > edge):
+                axes.plot([edge], [y], marker=arrow, color=colour, ms=5, clip_on=False, zorder=3)
+    if estimate is not None:
+        axes.plot([estimate], [y], marker=marker, ms=7.5 if bold else 5, mfc="white" if hollow else colour, mec=colour,
+                  mew=1.4, ls="none", zorder=4)  # fmt: skip
+
+
+def environment_forest(archive: Archive) -> Drawing:
+    """Draw the estimate in each environment alone, and from all others when it is left out."""
+    title = "The headline estimate in each environment alone, and when each is left out"
+    frame = archive.environments
+    if frame is None or not frame["estimate"].count() + frame["left_out_estimate"].count():
+        return Drawing("environment-forest", title, reason="no estimates by environment were made")
+    reading = (
+        "the shaded band is the headline interval from everyone; a mark on the left that stands far from it, or a "
+        "mark on the right that moves when one environment is left out, says that this environment drives the answer."
+    )
+    return draw("environment-forest", title, reading, lambda: _plot_environments(archive, frame))
+
+
+def _plot_environments(archive: Archive, frame: pl.DataFrame) -> Figure:
+    figure, panels = blank_figure(ROW * frame.height + 0.95, 2, width=WIDTH, sharey=True)
+    headings = ("in this environment alone", "when this environment is left out")
+    for axes, prefix, heading in zip(panels, ("", "left_out_"), headings, strict=True):
+        columns = [frame[prefix + name].to_list() for name in ("estimate", "ci_lower", "ci_upper")]
+        intervals: list[Interval] = list(zip(*columns, strict=True))
+        _environment_panel(axes, intervals, archive.headline)
+        axes.set_title(heading)
+    panels[0].set_yticks(range(frame.height), frame["environment"].to_list())
+    panels[0].set_ylim(frame.height - 0.5, -0.5)
+    figure.supxlabel(f"effect on {archive.headline.outcome} per unit of {archive.headline.exposure}", size=8.5)
+    return figure
+
+
+def _environment_panel(axes: Axes, intervals: Sequence[Interval], headline: EstimateRow) -> None:
+    span = _span([*intervals, (headline.estimate, headline.ci_lower, headline.ci_upper)])
+    if headline.ci_lower is not None and headline.ci_upper is not None:
+        axes.axvspan(max(headline.ci_lower, span[0]), min(headline.ci_upper, span[1]), color=PALE, lw=0, zorder=0)
+    if headline.estimate is not None:
+        axes.axvline(headline.estimate, color=BLUE, lw=1, zorder=1)
+    axes.axvline(0, color=GREY, lw=0.8, zorder=1)
+    for y, values in enumerate(intervals):
+        _interval(axes, y, values, span=span, colour=BLACK, marker="s")
+    axes.set_xlim(*span)
+    quiet_axes(axes, keep=("bottom",))
