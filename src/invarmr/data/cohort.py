@@ -102,7 +102,7 @@ class Cohort:
         _check_ids(self.sample_ids)
         _check_variation(self.exposure, self.exposure_name, "exposure")
         _check_variation(self.outcome, self.outcome_name, "outcome")
-        _check_environments(self)
+        _check_sizes(self)
 
     @classmethod
     def from_arrays(
@@ -146,8 +146,7 @@ class Cohort:
         Raises
         ------
         InputError
-            NaN or text in a number, unequal lengths, fewer than two environments, an environment with too few
-            samples, a constant exposure or outcome, duplicated sample ids.
+            NaN or text in a number, unequal lengths, an environment with too few samples, a constant exposure or outcome, duplicated sample ids.
         """
         values = finite_matrix(instrument, "instrument")
         n, d = values.shape
@@ -303,14 +302,8 @@ def _check_variation(values: FloatArray, name: str, role: str) -> None:
         raise InputError(f"The {role} ({name}) must vary between samples, but {value}. Check the column and its units.")
 
 
-def _check_environments(cohort: Cohort) -> None:
+def _check_sizes(cohort: Cohort) -> None:
     counts = np.bincount(cohort.environment, minlength=len(cohort.environments))
-    if len(cohort.environments) < 2:
-        raise InputError(
-            f"At least two environments are required ({cohort.environment_name}), but only "
-            f"{first_few(cohort.environments) or 'none'} came. Learning compares environments: give a column with two "
-            "or more levels (site, ancestry group, region)."
-        )
     needed = cohort.n_instruments + len(cohort.covariate_names) + 2
     small = np.flatnonzero(counts < needed)
     if small.size:

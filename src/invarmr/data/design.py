@@ -186,7 +186,7 @@ class IVDesign:
         return Partialled(n, R.shape[1], rank + constants, G[k:, k:], whitened.T @ whitened, whitened, R)
 
     def environment_design(self, environments: Sequence[int]) -> IVDesign:
-        """The same design on some environments only (by position), without rows."""
+        """The same design on some environments only (by position), without rows and without counting learning error."""
         return IVDesign(
             moments=self.moments.subset(environments),
             instrument_set=self.instrument_set,
@@ -194,7 +194,6 @@ class IVDesign:
             controls=self.controls,
             environment_effects=self.environment_effects,
             confounded_loadings=self.confounded_loadings,
-            latent=self.latent,
         )
 
     def residual_rows(self) -> Iterator[tuple[FloatArray, FloatArray, IntArray]]:

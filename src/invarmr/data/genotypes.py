@@ -31,10 +31,13 @@ class GenotypeReader(ABC):
         (whose copies are counted), `other_allele`. Alleles are upper case.
     sample_ids
         (samples,) in file order.
+    has_dosages
+        Whether calls are dosages (0 to 2, any value) rather than hard calls.
     """
 
     variants: pl.DataFrame
     sample_ids: StrArray
+    has_dosages: bool = False
 
     @abstractmethod
     def read(self, variants: IntArray, samples: IntArray) -> NDArray[Any]:

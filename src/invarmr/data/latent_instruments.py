@@ -16,7 +16,7 @@ from invarmr.arrays import FloatArray, IntArray, finite_matrix, read_only
 from invarmr.data.instrument_source import InstrumentSource
 from invarmr.errors import InputError
 
-__all__ = ["DimensionStep", "LatentInstruments", "Status", "Verdict", "identification_verdict"]
+__all__ = ["DimensionStep", "LatentInstruments", "Leak", "Status", "Verdict", "identification_verdict"]
 
 Status = Literal["identified", "weak", "not identified", "rejected"]
 
@@ -71,6 +71,26 @@ class DimensionStep:
     detail: str
 
 
+@dataclass(frozen=True, eq=False)
+class Leak:
+    """How sampling noise of the moments turned into error of the learned directions, to first order.
+
+    Every learned direction j of W leaks into V by L_j = -sum_f pi_f (e_fj A_f + E_fj B_f), where e_fj and E_fj are the
+    noise of its mean and of its covariances with V in environment f.
+
+    Parameters
+    ----------
+    mean_map, covariance_map
+        A (E, q) and B (E, q, q).
+    covariance
+        Sigma_L (q, q), the covariance of L_j.
+    """
+
+    mean_map: FloatArray
+    covariance_map: FloatArray
+    covariance: FloatArray
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LatentInstruments:
     """The learned instruments of a cohort: linear loadings, the directions set aside, and the path of decisions.
@@ -104,6 +124,8 @@ class LatentInstruments:
         (d, p): the same directions learned without the held-out folds; what held-out tests must use.
     learning_error
         (E, E) covariance, over environments, of the shift that learning error alone gives a trained direction.
+    leak
+        How noise became error of the final directions: what standard errors must count. None: not known.
     fold, held_out
         (n,) fold of each sample (None when learned from moments) and the folds held out when p was chosen.
     settings
@@ -125,6 +147,7 @@ class LatentInstruments:
     n_null: int = 0
     trained_loadings: FloatArray | None = None
     learning_error: FloatArray | None = None
+    leak: Leak | None = None
     fold: IntArray | None = None
     held_out: tuple[int, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)

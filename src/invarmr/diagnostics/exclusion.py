@@ -1,6 +1,7 @@
 """Over-identification: whether the instruments agree on one effect.
 
 Symbols: u = Y - theta D; P projection on the k instruments; Z~ orthonormal instruments.
+With learned instruments J is divided by the factor by which the error of learning inflates the variance of Z'u.
 Sources: Sargan (1958), Econometrica 26:393; Hansen (1982), Econometrica 50:1029.
 """
 
@@ -29,7 +30,7 @@ def sargan_check(design: IVDesign, estimate: Estimate) -> Check:
         return not_applicable("exclusion", "Sargan J", _NULL, "as many instruments as exposures: nothing to compare")
     contrast = np.array([1.0, -estimate.estimate])
     j = float(parts.n_samples * (contrast @ parts.projected @ contrast) / (contrast @ parts.total @ contrast))
-    return _judge("Sargan J", j, k - 1)
+    return _judge("Sargan J", j / estimate.learning_inflation, k - 1, estimate.learning_inflation)
 
 
 def hansen_check(design: IVDesign, estimate: Estimate) -> Check:
@@ -49,10 +50,11 @@ def hansen_check(design: IVDesign, estimate: Estimate) -> Check:
     weighted, rank = solve_on_range(S, g)
     if rank < k:
         raise InputError(f"Hansen's J needs more samples than instruments; {k} instruments have scores of rank {rank}.")
-    return _judge("Hansen J", float(g @ weighted), k - 1)
+    j = float(g @ weighted) / estimate.learning_inflation
+    return _judge("Hansen J", j, k - 1, estimate.learning_inflation)
 
 
-def _judge(test: str, statistic: float, df: int) -> Check:
+def _judge(test: str, statistic: float, df: int, inflation: float) -> Check:
     p = float(stats.chi2.sf(statistic, df))
     agree = "do not contradict each other" if p >= 0.01 else "contradict each other: at least one is not valid"
     return Check(
@@ -63,5 +65,6 @@ def _judge(test: str, statistic: float, df: int) -> Check:
         df=str(df),
         p_value=p,
         conclusion=f"the instruments {agree}",
-        reason="it cannot see a violation that all instruments share",
+        reason="it cannot see a violation that all instruments share"
+        + ("" if inflation == 1.0 else f"; divided by {inflation:.3g} for the error of learning"),
     )

@@ -36,6 +36,9 @@ class Estimate:
         Share of the exposure's variance, given the controls, that the instruments explain; None for least squares.
     kappa
         k of the k-class.
+    learning_inflation
+        Factor by which the variance was multiplied because the instruments were learned from the same people; 1 where
+        they were not.
     note
         What a reader must know of this row.
     """
@@ -52,6 +55,7 @@ class Estimate:
     first_stage_f: float | None
     partial_r2: float | None
     kappa: float
+    learning_inflation: float = 1.0
     note: str = ""
 
     def __str__(self) -> str:

@@ -20,6 +20,7 @@ from scipy import linalg
 from invarmr.data.design import IVDesign, Partialled
 from invarmr.errors import InputError
 from invarmr.estimators.estimate import Estimate
+from invarmr.estimators.learning_error import learning_inflation
 from invarmr.estimators.variance import (
     StandardErrors,
     homoskedastic_variance,
@@ -41,10 +42,13 @@ class KClass(ABC):
         `homoskedastic`, `many-instrument` (LIML and Fuller only), `robust` or `clustered` (these two need rows).
     level
         Level of the confidence set.
+    count_learning
+        Whether standard errors count the error with which learned instruments were learned (`learning_inflation`).
     """
 
     std_errors: StandardErrors = "homoskedastic"
     level: float = 0.95
+    count_learning: bool = True
     method: ClassVar[str]
     uses_instruments: ClassVar[bool] = True
 
@@ -71,7 +75,8 @@ class KClass(ABC):
         if T[1, 1] <= 0 or H == 0:
             raise InputError("The exposure does not vary once the controls are partialled out: nothing to fit.")
         theta = float((T[0, 1] - kappa * (T[0, 1] - A[0, 1])) / H)
-        std_error = float(np.sqrt(self._variance(design, theta, kappa, float(H))))
+        inflation = learning_inflation(design, theta) if self.count_learning and self.uses_instruments else 1.0
+        std_error = float(np.sqrt(inflation * self._variance(design, theta, kappa, float(H))))
         f, r2 = first_stage(parts) if self.uses_instruments else (None, None)
         return Estimate(
             method=self.method,
@@ -86,6 +91,7 @@ class KClass(ABC):
             first_stage_f=f,
             partial_r2=r2,
             kappa=kappa,
+            learning_inflation=inflation,
         )
 
     def _variance(self, design: IVDesign, theta: float, kappa: float, H: float) -> float:

@@ -33,7 +33,7 @@ from invarmr.data.moments import EnvironmentMoments, merge_moments
 from invarmr.instruments.stationary_system import (
     StationarySystem,
     environment_covariances,
-    leak_covariance,
+    leak_of,
     mean_learning_error,
 )
 
@@ -134,7 +134,7 @@ def choose_dimension(
 
 
 def _try(system: StationarySystem, held_out: HeldOut, p: int, rejection: float, tolerance: Tolerance) -> DimensionStep:
-    leak = leak_covariance(system, p)
+    leak = leak_of(system, p).covariance
     contrasts = linalg.helmert(len(held_out.n_samples))
     mean_tests = _mean_tests(system, held_out, p, contrasts)
     covariance_tests = _covariance_tests(held_out, p, tolerance.covariance)

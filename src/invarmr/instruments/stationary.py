@@ -25,7 +25,7 @@ from invarmr.instruments.dimension import (
     covariance_spread_p,
     shift_rank,
 )
-from invarmr.instruments.stationary_system import mean_learning_error, solve_stationary
+from invarmr.instruments.stationary_system import leak_of, mean_learning_error, solve_stationary
 
 __all__ = ["StationaryInstruments"]
 
@@ -51,8 +51,10 @@ class StationaryInstruments(Learner):
 
     Notes
     -----
-    Assumes a linear mixture. Standard errors that take the learned directions as known are optimistic in small
-    samples: the leak of W into V is O(n^-1/2). Sources: Huang, Robinson & Locatello (2026), arXiv 2602.19782, for the
+    Assumes a linear mixture. Learning leaves an error of order n^-1/2 in the directions, the order of the standard
+    error
+    of the effect: estimators count it through `LatentInstruments.leak`. Sources: Huang, Robinson & Locatello (2026),
+    arXiv 2602.19782, for the
     idea; von Buenau et al. (2009), Physical Review Letters 103:214101, and Hara et al. (2012), Neural Networks 33:7,
     for the eigenproblem; the dimension test is this package's.
 
@@ -132,7 +134,10 @@ class StationaryInstruments(Learner):
         held_out = tuple(range(self.n_folds - self.n_held_out, self.n_folds))
         everyone = merge_moments(folds)
         if len(everyone.environments) < 2:
-            raise InputError(f"Learning needs at least two environments, but {len(everyone.environments)} came.")
+            raise InputError(
+                f"At least two environments are required to learn, but there is only {everyone.environments[0]}. Give a "
+                "column with two or more levels (site, ancestry group, region)."
+            )
         training = merge_moments(folds[: held_out[0]])
         trained = solve_stationary(training, within=within, shrink=self.shrink)
         rank = len(trained.eigenvalues)
@@ -162,6 +167,7 @@ class StationaryInstruments(Learner):
             n_null=final_system.n_null,
             trained_loadings=trained.basis[:, :p],
             learning_error=mean_learning_error(trained, p),
+            leak=leak_of(final_system, p),
             held_out=held_out,
             settings={
                 "method": self.name,

@@ -11,10 +11,11 @@ et al. (2009), Physical Review Letters 103:214101; Hara et al. (2012), Neural Ne
 Learning error, to first order. Let W be the directions with lambda = 0 and V the others. A learned direction of W
 leaks into V by L_jk = -(Q^ - Q)_jk / lambda_k, and the noise of Q^_jk is linear in that of means and covariances, so
 
+    L_jk = -(1 / lambda_k) sum_f pi_f { e_fj m_fk + 2 sum_l E_f,jl C_f,lk },
     Sigma_L = cov(L_j) = Lambda^-1 [ sum_f (pi_f^2 / n_f) { m_f m_f' + 4 C_f (I + C_f) C_f } ]_VV Lambda^-1,
 
-the same for every j. Held-out tests of W must allow for it: W^ differs between environments by L m_e even when W
-does not.
+with e and E the noise of means and covariances; Sigma_L is the same for every j. Held-out tests of W must allow for
+it: W^ differs between environments by L m_e even when W does not.
 """
 
 from __future__ import annotations
@@ -25,10 +26,17 @@ import numpy as np
 from scipy import linalg
 
 from invarmr.arrays import FloatArray, IntArray
+from invarmr.data.latent_instruments import Leak
 from invarmr.data.moments import EnvironmentMoments
 from invarmr.linalg.symmetric import range_whitener
 
-__all__ = ["StationarySystem", "environment_covariances", "leak_covariance", "mean_learning_error", "solve_stationary"]
+__all__ = [
+    "StationarySystem",
+    "environment_covariances",
+    "leak_of",
+    "mean_learning_error",
+    "solve_stationary",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +54,9 @@ class StationarySystem:
     means
         (E, r) means in the basis, about the grand mean.
     deviations
-        (E, r, r): C_e in the basis (shrunken).
+        (E, r, r): C_e in the basis, shrunken by `shrinkage`.
+    shrinkage
+        (E,) factors 1 - rho_e.
     n_null
         Directions without variance that were dropped.
     """
@@ -56,6 +66,7 @@ class StationarySystem:
     n_samples: IntArray
     means: FloatArray
     deviations: FloatArray
+    shrinkage: FloatArray
     n_null: int
 
 
@@ -101,6 +112,8 @@ def solve_stationary(moments: EnvironmentMoments, *, within: bool, shrink: bool 
         noise = r * (r + 1) / n * (1 - weights)
         kept = 1 - np.clip(np.divide(noise, size, out=np.ones(len(n)), where=size > 0), 0.0, 1.0)
         deviations = deviations * kept[:, None, None]
+    else:
+        kept = np.ones(len(n))
     Q = (means.T * weights) @ means
     for weight, C in zip(weights, deviations, strict=True):
         Q += 2 * weight * (C @ C)
@@ -110,24 +123,36 @@ def solve_stationary(moments: EnvironmentMoments, *, within: bool, shrink: bool 
     signs = np.sign(units[np.abs(units).argmax(axis=0), np.arange(r)])
     U, basis = U * signs, basis * signs
     rotated = np.stack([U.T @ C @ U for C in deviations])
-    return StationarySystem(np.clip(values, 0.0, None), basis, n, means @ U, rotated, S.shape[0] - r)
+    return StationarySystem(np.clip(values, 0.0, None), basis, n, means @ U, rotated, kept, S.shape[0] - r)
 
 
-def leak_covariance(system: StationarySystem, n_latent: int) -> FloatArray:
-    """Sigma_L (q, q): covariance of the leak of a learned direction of W into the q directions set aside."""
+def leak_of(system: StationarySystem, n_latent: int) -> Leak:
+    """How noise becomes leak when the first `n_latent` directions are W (see `Leak`).
+
+    A_f = m_f Lambda^-1 and B_f = 2 (1 - rho_f)^2 C_f Lambda^-1 over V. To first order a direction of V that is itself
+    hardly learned would leak beyond all bounds: its total leak tan^2 over the W directions is replaced by sin^2.
+    """
     V = slice(n_latent, None)
-    weights = system.n_samples / system.n_samples.sum()
     floor = system.eigenvalues[:n_latent].mean() if n_latent else 0.0
     gap = np.maximum(system.eigenvalues[V] - floor, 1e-12)
-    q = len(gap)
-    inner = np.zeros((q, q))
-    for weight, count, mean, C in zip(weights, system.n_samples, system.means, system.deviations, strict=True):
-        block = C[V, V]
-        inner += weight**2 / count * (np.outer(mean[V], mean[V]) + 4 * block @ (np.eye(q) + block) @ block)
-    return np.asarray(inner / np.outer(gap, gap))
+    A = system.means[:, V] / gap
+    B = 2 * system.shrinkage[:, None, None] * system.deviations[:, V, V] / gap
+    bound = np.sqrt(1.0 + n_latent * np.diag(_covariance(system, A, B, V)))
+    A, B = A / bound, B / bound
+    return Leak(A, B, _covariance(system, A, B, V))
+
+
+def _covariance(system: StationarySystem, A: FloatArray, B: FloatArray, V: slice) -> FloatArray:
+    weights = system.n_samples / system.n_samples.sum()
+    q = A.shape[1]
+    out = np.zeros((q, q))
+    for f, (weight, count) in enumerate(zip(weights, system.n_samples, strict=True)):
+        own = np.eye(q) + system.deviations[f, V, V]
+        out += weight**2 / count * (np.outer(A[f], A[f]) + B[f].T @ own @ B[f])
+    return out
 
 
 def mean_learning_error(system: StationarySystem, n_latent: int) -> FloatArray:
     """M_V Sigma_L M_V' (E, E): covariance over environments of the mean shift that a leak into V gives a direction."""
     shifts = system.means[:, n_latent:]
-    return np.asarray(shifts @ leak_covariance(system, n_latent) @ shifts.T)
+    return np.asarray(shifts @ leak_of(system, n_latent).covariance @ shifts.T)

@@ -1,0 +1,1 @@
+"""REPORT: one self-contained page from the archive of a finished run; computes nothing."""

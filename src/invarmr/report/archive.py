@@ -198,7 +198,7 @@ def _typed(path: Path, values: pl.Series, kind: pl.DataType | type[pl.DataType])
         typed = typed.cast(pl.Int64, strict=False) if kind == WHOLE else typed
     wrong = values.filter(typed.is_null() & values.is_not_null() & ~values.str.to_lowercase().is_in(["", "nan"]))
     if len(wrong):
-        required = {TRUTH: "true or false", WHOLE: "whole numbers"}.get(kind, "numbers")  # type: ignore[call-overload]
+        required = "true or false" if kind == TRUTH else "whole numbers" if kind == WHOLE else "numbers"
         raise InputError(f"{path}: the column '{values.name}' must hold {required}, but has {first_few(wrong)}.")
     return typed
 

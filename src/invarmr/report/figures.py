@@ -11,22 +11,26 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 __all__ = [
     "BLACK", "BLUE", "GREEN", "GREY", "ORANGE", "PALE", "VERMILLION", "WIDTH", "Drawing", "Marks", "blank_figure",
-    "draw", "marks_of", "quiet_axes",
+    "draw", "log_scale", "marks_of", "quiet_axes",
 ]  # fmt: skip
 
 BLACK, GREY, PALE = "#1b1b1b", "#6b6b6b", "#d9d9d9"
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7", "#56b4e9"
 WIDTH = 7.6  # inches, the width of the text column
 
-STYLE = {
+FAMILY = "'DejaVu Sans', sans-serif"  # as matplotlib writes it; always installed with it, so sizes never change
+
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "invarmr",
     "text.parse_math": False,
@@ -103,10 +107,12 @@ def marks_of(groups: Sequence[str]) -> dict[str, Marks]:
     }
 
 
-def blank_figure(height: float, columns: int = 1, *, width: float = WIDTH, **grid: object) -> tuple[Figure, list[Axes]]:
-    """Start a figure with `columns` axes beside each other; sizes in inches."""
+def blank_figure(
+    height: float, columns: int = 1, *, width: float = WIDTH, one_scale: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Start a figure with `columns` axes beside each other, with one vertical scale if asked; sizes in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(1, columns, squeeze=False, **grid)  # type: ignore[arg-type]
+    axes = figure.subplots(1, columns, squeeze=False, sharey=one_scale)
     return figure, list(axes[0])
 
 
@@ -117,6 +123,17 @@ def quiet_axes(axes: Axes, *, keep: Sequence[str] = ("bottom", "left")) -> None:
     axes.tick_params(length=3, width=0.6)
     if "left" not in keep:
         axes.tick_params(axis="y", length=0)
+
+
+def log_scale(axes: Axes, side: Literal["x", "y"], *, per_cent: bool = False) -> None:
+    """Make one side logarithmic, with powers of ten written out."""
+    if side == "x":
+        axes.set_xscale("log")
+    else:
+        axes.set_yscale("log")
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %" if per_cent else f"{value:g}"))
 
 
 def draw(slug: str, title: str, reading: str, plot: Callable[[], Figure]) -> Drawing:
@@ -136,17 +153,31 @@ def _inline(text: str, slug: str, title: str, reading: str) -> Markup:
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = text.replace("xlink:href=", "href=")
     text = _short_ids(text, slug)
-    text = re.sub(r"(-?\d+\.\d{2})\d+", r"\1", text)
-    text = re.sub(r"font: ((?:[\w.]+ )*?)([\d.]+px) [^;\"]*", r"font: \1\2 var(--sans)", text)
+    text = re.sub(r"<[^>]*>", _short_tag, text)
     text = re.sub(r">\s+<", "><", text)
+    text = re.sub(r'<use [^>]*? style="([^"]*)"/>(?:<use [^>]*? style="\1"/>)+', _said_once, text)
     box = re.search(r'viewBox="([^"]*)"', text)
     body = text[text.index(">") + 1 :]
+    limits = box[1] if box else ""
+    share = float(limits.split()[2]) / (72 * WIDTH) if box else 1.0
+    narrow = f' style="min-width:0;max-width:{100 * share:.0f}%"' if share < 0.99 else ""
     opening = (
-        f'<svg class="drawing" viewBox="{box[1] if box else ""}" role="img" '
+        f'<svg class="drawing" viewBox="{limits}"{narrow} role="img" '
         f'aria-labelledby="{slug}-title {slug}-reading">'
         f'<title id="{slug}-title">{escape(title)}</title><desc id="{slug}-reading">{escape(reading)}</desc>'
     )
-    return Markup(opening + body)  # noqa: S704 - drawn here; the two texts are escaped
+    return Markup(opening + body)  # drawn here; the two texts are escaped
+
+
+def _short_tag(tag: re.Match[str]) -> str:
+    """Cut coordinates to hundredths of a point, and leave the typeface to the page."""
+    short = re.sub(r"(-?\d+\.\d{2})\d+", r"\1", tag[0])
+    return short.replace(f"font-family: {FAMILY}; ", "").replace(FAMILY, "var(--sans)")
+
+
+def _said_once(run: re.Match[str]) -> str:
+    """Say the style of a run of equal marks once, for all of them."""
+    return f'<g style="{run[1]}">' + run[0].replace(f' style="{run[1]}"', "") + "</g>"
 
 
 def _short_ids(text: str, slug: str) -> str:
@@ -154,6 +185,4 @@ def _short_ids(text: str, slug: str) -> str:
     used = re.findall(r'(?:href="#|url\(#)([^")]+)', text)
     names = {name: f"{slug}-{number}" for number, name in enumerate(dict.fromkeys(used))}
     text = re.sub(r'(href="#|url\(#)([^")]+)', lambda found: found[1] + names[found[2]], text)
-    return re.sub(
-        r' id="([^"]*)"', lambda found: f' id="{names[found[1]]}"' if found[1] in names else "", text
-    )
+    return re.sub(r' id="([^"]*)"', lambda found: f' id="{names[found[1]]}"' if found[1] in names else "", text)

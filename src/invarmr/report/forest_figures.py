@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import blended_transform_factory
 
 from invarmr.report.archive import Archive, EstimateRow
 from invarmr.report.figures import BLACK, BLUE, GREY, PALE, VERMILLION, WIDTH, Drawing, blank_figure, draw, quiet_axes
@@ -36,33 +37,37 @@ def estimate_forest(archive: Archive) -> Drawing:
     return draw("forest", title, reading + ".", lambda: _plot_estimates(archive, rows))
 
 
+def _forest_axes(n_rows: int) -> tuple[Figure, Axes]:
+    """Leave room for names on the left and numbers on the right, whatever their length."""
+    height = ROW * n_rows + 0.75
+    figure = Figure(figsize=(WIDTH, height))
+    return figure, figure.add_axes((0.315, 0.47 / height, 0.415, ROW * n_rows / height))
+
+
 def _plot_estimates(archive: Archive, rows: Sequence[EstimateRow]) -> Figure:
-    groups = list(dict.fromkeys(row.instruments for row in rows))
-    n_lines = len(rows) + len(groups)
-    figure, (axes,) = blank_figure(ROW * n_lines + 0.75)
-    span = _span([(row.estimate, row.ci_lower, row.ci_upper) for row in rows], archive.true_effect)
+    figure, axes = _forest_axes(len(rows))
+    span = _span([(row.estimate, row.ci_lower, row.ci_upper) for row in rows], archive.true_effect,
+                 archive.headline.ci_lower, archive.headline.ci_upper)  # fmt: skip
     _rule(axes, 0.0, label="no effect", style="solid", span=span)
     if archive.true_effect is not None:
         _rule(axes, archive.true_effect, label="true effect (simulated)", style="dashed", span=span)
-    y = 0
-    for group in groups:
-        axes.text(-0.005, y, SET_NAMES.get(group, group), transform=axes.get_yaxis_transform(), ha="right",
-                  va="center", weight="bold", size=8)  # fmt: skip
-        for row in (row for row in rows if row.instruments == group):
-            y += 1
-            _estimate_line(axes, y, row, span=span, interpretable=archive.verdict.interpretable)
-        y += 1
-    axes.set_ylim(n_lines - 0.4, -0.9)
+    page = blended_transform_factory(figure.transFigure, axes.transData)
+    for y, row in enumerate(rows):
+        if y == 0 or row.instruments != rows[y - 1].instruments:
+            name = SET_NAMES.get(row.instruments, row.instruments)
+            axes.text(0, y, name, transform=page, ha="left", va="center", size=8)
+            axes.plot([0, 1], [y - 0.5, y - 0.5], transform=page, color=PALE, lw=0.6, clip_on=False, zorder=0)
+        _estimate_line(axes, y, row, span=span, interpretable=archive.verdict.interpretable)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks([])
+    axes.locator_params(axis="x", nbins=6)
     axes.set_xlim(*span)
     axes.set_xlabel(f"effect on {archive.headline.outcome} per unit of {archive.headline.exposure}")
     quiet_axes(axes, keep=("bottom",))
     return figure
 
 
-def _estimate_line(
-    axes: Axes, y: int, row: EstimateRow, *, span: tuple[float, float], interpretable: bool
-) -> None:
+def _estimate_line(axes: Axes, y: int, row: EstimateRow, *, span: tuple[float, float], interpretable: bool) -> None:
     colour = (BLUE if interpretable else VERMILLION) if row.headline else BLACK
     weight = "bold" if row.headline else "normal"
     if row.headline:
@@ -71,20 +76,20 @@ def _estimate_line(
     _interval(axes, y, (row.estimate, row.ci_lower, row.ci_upper), span=span, colour=colour,
               marker=MARKERS.get(row.method, "o"), hollow=hollow, bold=row.headline)  # fmt: skip
     place = axes.get_yaxis_transform()
-    axes.text(-0.005, y, row.method, transform=place, ha="right", va="center", weight=weight, size=8)
+    axes.text(-0.02, y, row.method, transform=place, ha="right", va="center", weight=weight, size=8)
     text = _interval_text(row.estimate, row.ci_lower, row.ci_upper, row.std_error)
-    axes.text(1.01, y, text, transform=place, ha="left", va="center", weight=weight, size=8)
+    axes.text(1.03, y, text, transform=place, ha="left", va="center", weight=weight, size=8)
 
 
 def _interval_text(estimate: float | None, lower: float | None, upper: float | None, error: float | None) -> str:
-    shown, low, high, _ = show_effect(estimate, lower, upper, error)
+    shown, low, high = show_effect(estimate, lower, upper, error)
     return f"{shown}  ({low} to {high})" if lower is not None and upper is not None else shown
 
 
 def _span(intervals: Sequence[Interval], *others: float | None) -> tuple[float, float]:
     """Limits that show every estimate, and each interval as far as it does not squeeze the others."""
     points = [value for value, _, _ in intervals if value is not None and math.isfinite(value)]
-    centres = [*points, 0.0, *(value for value in others if value is not None)]
+    centres = [*points, 0.0, *(value for value in others if value is not None and math.isfinite(value))]
     low, high = min(centres), max(centres)
     reach = 0.6 * (high - low) or 1.0
     ends = [end for _, *pair in intervals for end in pair if end is not None and math.isfinite(end)]
@@ -96,9 +101,9 @@ def _span(intervals: Sequence[Interval], *others: float | None) -> tuple[float, 
 
 def _rule(axes: Axes, value: float, *, label: str, style: str, span: tuple[float, float]) -> None:
     axes.axvline(value, color=GREY, lw=0.9, ls=style, zorder=1)
-    right = value > span[0] + 0.75 * (span[1] - span[0])
-    axes.annotate(label, (value, 1.0), xycoords=("data", "axes fraction"), xytext=(-3 if right else 3, -1),
-                  textcoords="offset points", ha="right" if right else "left", va="top", size=7.5, color=GREY)  # fmt: skip
+    side, shift = ("right", 3) if value > span[0] + 0.75 * (span[1] - span[0]) else ("left", -3)
+    axes.annotate(label, (value, 1.0), xycoords=("data", "axes fraction"), xytext=(shift, 4), ha=side, va="bottom",
+                  textcoords="offset points", size=7.5, color=GREY)  # fmt: skip
 
 
 def _interval(
@@ -132,7 +137,7 @@ def environment_forest(archive: Archive) -> Drawing:
 
 
 def _plot_environments(archive: Archive, frame: pl.DataFrame) -> Figure:
-    figure, panels = blank_figure(ROW * frame.height + 0.95, 2, width=WIDTH, sharey=True)
+    figure, panels = blank_figure(ROW * frame.height + 0.95, 2, one_scale=True)
     headings = ("in this environment alone", "when this environment is left out")
     for axes, prefix, heading in zip(panels, ("", "left_out_"), headings, strict=True):
         columns = [frame[prefix + name].to_list() for name in ("estimate", "ci_lower", "ci_upper")]
@@ -154,5 +159,6 @@ def _environment_panel(axes: Axes, intervals: Sequence[Interval], headline: Esti
     axes.axvline(0, color=GREY, lw=0.8, zorder=1)
     for y, values in enumerate(intervals):
         _interval(axes, y, values, span=span, colour=BLACK, marker="s")
+    axes.locator_params(axis="x", nbins=5)
     axes.set_xlim(*span)
     quiet_axes(axes, keep=("bottom",))

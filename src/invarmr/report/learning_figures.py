@@ -5,10 +5,23 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from invarmr.arrays import FloatArray
 from invarmr.report.archive import Archive
-from invarmr.report.figures import BLACK, BLUE, GREY, PALE, VERMILLION, WIDTH, Drawing, blank_figure, draw, quiet_axes
+from invarmr.report.figures import (
+    BLACK,
+    BLUE,
+    GREY,
+    PALE,
+    VERMILLION,
+    WIDTH,
+    Drawing,
+    blank_figure,
+    draw,
+    log_scale,
+    quiet_axes,
+)
 from invarmr.report.structure_figures import SET_MARKS, log_floor
 
 __all__ = ["eigenvalue_plot", "invariance_plot", "loading_plot", "loading_values"]
@@ -43,10 +56,10 @@ def _plot_eigenvalues(frame: pl.DataFrame) -> Figure:
     axes.annotate(f"{int(kept.sum())} latent instruments", (border, 0.97), xycoords=("data", "axes fraction"),
                   xytext=(-4 if border > len(values) / 2 else 4, 0), textcoords="offset points", size=8, va="top",
                   ha="right" if border > len(values) / 2 else "left")  # fmt: skip
-    axes.set_yscale("log")
+    log_scale(axes, "y")
     axes.set_xlabel("direction, from the most to the least invariant")
     axes.set_ylabel("eigenvalue (log scale)")
-    axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="center right" if border < len(values) / 2 else "upper left")
     quiet_axes(axes)
     return figure
@@ -72,15 +85,17 @@ def _plot_invariance(frame: pl.DataFrame) -> Figure:
     for name, mark in SET_MARKS.items():
         own = np.sort(shares[(labels == name) & np.isfinite(shares)])[::-1]
         if own.size:
-            axes.plot(np.arange(1, own.size + 1), own, color=mark.colour, marker=mark.marker, mfc=mark.face, lw=0.8,
-                      ms=5 if own.size <= SMALL else 3, mew=0.7, label=f"{name} instruments ({own.size})")  # fmt: skip
+            few = own.size <= SMALL
+            axes.plot(np.arange(1, own.size + 1), own, color=mark.colour, marker=mark.marker if few else "", ms=5,
+                      mfc=mark.face, lw=0.8 if few else 1.8, ls=(0, (5, 1.5)) if mark.hollow else "-",
+                      label=f"{name} instruments ({own.size})")  # fmt: skip
     chance = frame["chance_environment"].median()
     if isinstance(chance, float) and chance > 0:
         axes.axhline(chance, color=GREY, ls="dotted", lw=1.2, label="expected by chance")
-    axes.set_yscale("log")
+    log_scale(axes, "y", per_cent=True)
     axes.set_xlabel("instruments, from the least to the most invariant")
     axes.set_ylabel("share explained (log scale)")
-    axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="upper right")
     quiet_axes(axes)
     return figure
@@ -100,7 +115,7 @@ def loading_plot(archive: Archive) -> Drawing:
         return Drawing("loadings", title, reason="no latent instruments were kept, or the learner has no loadings")
     if loadings.height <= SMALL:
         reading = (
-            "a square is the weight of one variant in one latent instrument: its area the size, filled for positive "
+            "a square is the weight of one instrument in one latent instrument: its area the size, filled for positive "
             "and hollow for negative."
         )
         return draw("loadings", title, reading, lambda: _plot_squares(loadings))
@@ -147,6 +162,7 @@ def _plot_shares(loadings: pl.DataFrame) -> Figure:
     axes.set_xlim(1, share.size)
     axes.set_ylim(0, None)
     axes.set_xlabel("variants, from the largest share")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
     axes.set_ylabel("share of squared loadings")
     quiet_axes(axes)
     return figure

@@ -1,4 +1,4 @@
-"""Numbers as the report prints them: three significant digits, p-values that never read 0, counts that can be masked."""
+"""Numbers as the report prints them: three significant digits, p-values never 0, counts that can be masked."""
 
 from __future__ import annotations
 
@@ -65,22 +65,26 @@ def show_share(value: float | None) -> str:
 
 def show_effect(
     estimate: float | None, lower: float | None, upper: float | None, std_error: float | None
-) -> tuple[str, str, str, str]:
-    """Show an estimate, the ends of its interval and its standard error with the same number of decimals.
+) -> tuple[str, str, str]:
+    """Show an estimate and the ends of its interval with the same number of decimals.
+
+    As many as give the largest of them three significant digits, or more where the standard error is smaller.
 
     Examples
     --------
     >>> show_effect(1.0203, 0.98117, 1.05943, 0.0201)
-    ('1.020', '0.981', '1.059', '0.020')
+    ('1.02', '0.98', '1.06')
+    >>> show_effect(1.1964, 1.1846, 1.2082, 0.006)
+    ('1.196', '1.185', '1.208')
     >>> show_effect(0.5, -math.inf, math.inf, None)
-    ('0.500', '−∞', '∞', '–')
+    ('0.500', '−∞', '∞')
     """
-    values = (estimate, lower, upper, std_error)
-    finite = [abs(value) for value in (estimate, lower, upper) if value is not None and math.isfinite(value)]
+    values = (estimate, lower, upper)
+    finite = [abs(value) for value in values if value is not None and math.isfinite(value)]
     largest = max(finite, default=0.0)
     needed = [2 - math.floor(math.log10(largest))] if largest > 0 else [2]
     if std_error is not None and 0 < std_error < math.inf:
-        needed.append(1 - math.floor(math.log10(std_error)))
+        needed.append(-math.floor(math.log10(std_error)))
     decimals = max(0, *needed)
     if decimals > 6 or largest >= 1e6:
         return tuple(show_number(value) for value in values)  # type: ignore[return-value]

@@ -12,7 +12,19 @@ from matplotlib.figure import Figure
 
 from invarmr.arrays import FloatArray
 from invarmr.report.archive import Archive
-from invarmr.report.figures import BLACK, BLUE, GREY, VERMILLION, Drawing, Marks, blank_figure, draw, marks_of, quiet_axes
+from invarmr.report.figures import (
+    BLACK,
+    BLUE,
+    GREY,
+    VERMILLION,
+    Drawing,
+    Marks,
+    blank_figure,
+    draw,
+    log_scale,
+    marks_of,
+    quiet_axes,
+)
 
 __all__ = ["SET_MARKS", "balance_plot", "component_scatter", "log_floor"]
 
@@ -85,14 +97,15 @@ def _plot_balance(frame: pl.DataFrame) -> Figure:
     sets = [name for name in ("observed", "learned") if name in frame["set"].to_list()]
     relations = [name for name in PANELS if frame[f"r2_{name}"].count()]
     named = frame.height <= MANY_ROWS
-    figure, panels = blank_figure(0.17 * frame.height + 1.2 if named else 1.0 + 0.75 * len(sets), max(len(relations), 1))
+    height = 0.17 * frame.height + 1.2 if named else 1.0 + 0.75 * len(sets)
+    figure, panels = blank_figure(height, max(len(relations), 1))
     for axes, relation in zip(panels, relations, strict=False):
         if named:
             _named_rows(axes, frame, relation, sets)
         else:
             _strips(axes, frame, relation, sets)
         _chance(axes, frame, relation)
-        axes.set_xscale("log")
+        log_scale(axes, "x", per_cent=True)
         axes.set_xlabel("share of variance explained (log scale)")
         axes.set_title(f"explained by {PANELS[relation]}")
         quiet_axes(axes, keep=("bottom",))

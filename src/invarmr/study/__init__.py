@@ -1,0 +1,1 @@
+"""A whole study: its settings, the five verbs, and what lies where on disk."""

@@ -25,6 +25,7 @@ __all__ = [
     "RunConfig",
     "StudyConfig",
     "TruthConfig",
+    "with_seed",
 ]
 
 PLANNED_LEARNERS = ("polynomial", "flow", "autoencoder")
@@ -134,8 +135,8 @@ class LearnConfig(_Section):
     method: Literal["stationary", "none"] = "stationary"
     n_latent: Annotated[int, Field(ge=1)] | None = None
     """Chosen from the data where not given."""
-    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of the samples kept from the learner."""
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """Share of the samples that test what the others learned, rounded to tenths."""
 
 
 class EstimateConfig(_Section):
@@ -281,3 +282,18 @@ def _keys_of(model: type[BaseModel], section: str) -> list[str]:
     annotation: Any = model.model_fields[section].annotation
     options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
     return [key for option in options if hasattr(option, "model_fields") for key in option.model_fields]
+
+
+def with_seed(config: StudyConfig, seed: int | None) -> StudyConfig:
+    """The same settings with another seed; None leaves it as it is.
+
+    Raises
+    ------
+    InputError
+        A negative seed.
+    """
+    if seed is None:
+        return config
+    if seed < 0:
+        raise InputError(f"seed must be a whole number from 0 up, but is {seed}.")
+    return config.model_copy(update={"run": RunConfig(seed=seed)})

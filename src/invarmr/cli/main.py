@@ -1,0 +1,56 @@
+"""`invarmr`: the commands, and how errors become exit statuses.
+
+Exit status: 0 done; 2 bad usage or input (one message on standard error, nothing half written); 3 done, but the verdict
+is `not identified` or `rejected`; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from invarmr import __version__
+from invarmr.cli import demo, run, simulate, verbs
+from invarmr.errors import InputError
+
+__all__ = ["app", "main"]
+
+app = App(
+    name="invarmr",
+    help="Mendelian randomization when the genetic instruments are themselves confounded with the outcome.",
+    version=__version__,
+    help_format="plaintext",
+)
+app.command(demo.demo)
+app.command(run.run)
+app.command(simulate.app)
+app.command(verbs.read)
+app.command(verbs.learn)
+app.command(verbs.estimate)
+app.command(verbs.diagnose)
+app.command(verbs.report)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its status."""
+    sys.exit(_status(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _status(arguments: list[str]) -> int:
+    try:
+        result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        return _complain(f"{error} (see invarmr --help)")
+    except InputError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        print("interrupted; nothing half written was left", file=sys.stderr)
+        return 130
+    return int(result or 0)
+
+
+def _complain(message: str) -> int:
+    print(f"invarmr: {' '.join(message.split())}", file=sys.stderr)
+    return 2

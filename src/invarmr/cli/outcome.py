@@ -1,0 +1,34 @@
+"""What a command prints when a study is done, and its exit status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from invarmr.data.latent_instruments import Verdict
+
+__all__ = ["finish", "status_of"]
+
+
+def status_of(verdict: Verdict) -> int:
+    """0, or 3 where the effect must not be interpreted."""
+    return 0 if verdict.interpretable else 3
+
+
+def finish(folder: Path, verdict: Verdict, *, quiet: bool) -> int:
+    """Print the estimates, the verdict and where the report is (the path alone when quiet); return the exit status."""
+    report = folder / "report.html"
+    if quiet:
+        print(report)
+        return status_of(verdict)
+    from invarmr.cli.table import print_estimates
+
+    print_estimates(folder)
+    print(f"\nverdict: {verdict.status}")
+    for reason in verdict.reasons:
+        print(f"  {reason}")
+    if not verdict.interpretable:
+        print("  The estimate on the learned instruments is not interpretable as a causal effect.")
+    print(f"\nreport: {report}")
+    return status_of(verdict)

@@ -1,0 +1,97 @@
+"""Which estimators are run on which instrument sets, in which order, and which one the report leads with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from invarmr.data.cohort import Cohort
+from invarmr.data.design import IVDesign
+from invarmr.data.latent_instruments import LatentInstruments
+from invarmr.data.moments import EnvironmentMoments
+from invarmr.estimators.estimate import Estimate
+from invarmr.estimators.kclass import Fuller, KClass, LimitedInformationML, OrdinaryLeastSquares, TwoStageLeastSquares
+from invarmr.estimators.variance import StandardErrors
+from invarmr.instruments.allele_score import AlleleScore
+from invarmr.study.config import EstimateConfig
+
+__all__ = ["all_estimates", "headline_design"]
+
+
+def all_estimates(
+    cohort: Cohort, moments: EnvironmentMoments, latent: LatentInstruments | None, settings: EstimateConfig
+) -> tuple[list[Estimate], int]:
+    """Every row of `estimates.tsv`, and the position of the headline."""
+    rows: list[Estimate] = []
+    headline = 0
+    lead, _ = headline_design(cohort, moments, latent, settings)
+    for design, kinds, note in _plan(cohort, moments, latent):
+        for kind in kinds:
+            item = _estimator(kind, settings).fit(design)
+            inflation = item.learning_inflation
+            counted = "" if inflation == 1.0 else f"variance x {inflation:.3g} for the error of learning"
+            item = replace(item, note="; ".join(part for part in (note, counted) if part))
+            if kind is LimitedInformationML and item.instruments == lead.instrument_set and not _repeats(rows, item):
+                headline = len(rows)
+            rows.append(item)
+    return rows, headline
+
+
+def _repeats(rows: list[Estimate], item: Estimate) -> bool:
+    """Whether a row of the same method and instrument set is there already."""
+    return any(row.method == item.method and row.instruments == item.instruments for row in rows)
+
+
+def headline_design(
+    cohort: Cohort, moments: EnvironmentMoments, latent: LatentInstruments | None, settings: EstimateConfig
+) -> tuple[IVDesign, KClass]:
+    """The design and estimator the report leads with: LIML on the learned instruments, where there are any.
+
+    Many instruments bias 2SLS toward OLS by about 1/F of OLS's bias; LIML is nearly unbiased, with standard errors that
+    stay right. Without learned instruments: LIML on the observed ones, environments partialled out where there are any.
+    """
+    estimator = _estimator(LimitedInformationML, settings)
+    if latent is not None and latent.n_latent:
+        return IVDesign.from_cohort(cohort, latent, moments=moments), estimator
+    several = len(moments.environments) > 1
+    return IVDesign.from_cohort(cohort, moments=moments, environment_effects=several), estimator
+
+
+def _estimator(kind: type[KClass], settings: EstimateConfig) -> KClass:
+    errors: StandardErrors = settings.std_errors
+    if errors == "many-instrument" and kind in (OrdinaryLeastSquares, TwoStageLeastSquares):
+        errors = "homoskedastic"
+    return kind(std_errors=errors, level=settings.level)
+
+
+_Row = tuple[IVDesign, tuple[type[KClass], ...], str]
+
+
+def _plan(cohort: Cohort, moments: EnvironmentMoments, latent: LatentInstruments | None) -> Iterator[_Row]:
+    tsls, liml = TwoStageLeastSquares, LimitedInformationML
+    several = len(moments.environments) > 1
+
+    def observed(**how: object) -> IVDesign:
+        return IVDesign.from_cohort(cohort, moments=moments, **how)  # type: ignore[arg-type]  # keywords of from_cohort
+
+    yield observed(), (OrdinaryLeastSquares,), "no instrument"
+    yield observed(), (tsls, liml, Fuller), ""
+    if several:
+        yield observed(environment_effects=True), (tsls, liml, Fuller), "environment fixed effects"
+    if cohort.component_names:
+        count = len(cohort.component_names)
+        note = f"{count} principal components as covariates"
+        yield observed(controls=("covariates", "components")), (tsls, liml, Fuller), note
+    if latent is not None and latent.n_latent:
+        learned = IVDesign.from_cohort(cohort, latent, moments=moments)
+        yield learned, (liml, tsls, Fuller), f"{latent.n_latent} of {latent.n_latent + latent.n_confounded} directions"
+        given = IVDesign.from_cohort(cohort, latent, moments=moments, partial_confounded=True)
+        yield given, (liml,), "the directions set aside partialled out"
+        within = IVDesign.from_cohort(cohort, latent, moments=moments, environment_effects=True)
+        yield within, (liml, tsls), "environment fixed effects"
+    score = AlleleScore().fit(cohort)
+    note = "weighted" if score.settings["weighted"] else "unweighted: effect alleles taken as exposure-raising"
+    yield IVDesign.from_cohort(cohort, score, moments=moments), (tsls,), note
+    if cohort.truth_names:
+        note = "given the true ancestry, which only a simulation knows"
+        yield observed(controls=("covariates", "truth")), (tsls, liml), note

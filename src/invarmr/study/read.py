@@ -1,0 +1,224 @@
+"""READ: from the files of a study to a cohort, with an account of everything that was lost on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from invarmr.arrays import FloatArray, IntArray, StrArray
+from invarmr.data.cohort import Account, Cohort
+from invarmr.data.genotypes import GenotypeReader
+from invarmr.data.instrument_source import ArrayInstruments, GenotypeInstruments, InstrumentSource, StackedInstruments
+from invarmr.errors import InputError, first_few
+from invarmr.genetics.ancestry import principal_components
+from invarmr.genetics.thinning import thin_variants
+from invarmr.io.instrument_list import read_instrument_list
+from invarmr.io.plink import open_genotypes
+from invarmr.io.tables import read_table, require_columns
+from invarmr.study.config import StudyConfig
+from invarmr.study.phenotypes import Lost, Phenotypes, columns_of, encode, read_phenotypes
+from invarmr.study.progress import Progress
+from invarmr.study.variants import SettledVariants, settle_variants
+
+__all__ = ["ReadStudy", "open_instruments", "read_cohort", "read_study"]
+
+_ENVIRONMENT = "__environment__"
+_INDEX = "__file_index__"
+_FEWEST_FOR_COMPONENTS = 50
+
+
+@dataclass(frozen=True, eq=False)
+class ReadStudy:
+    """A cohort, and what is needed to open its instruments again.
+
+    Parameters
+    ----------
+    cohort
+        The cohort.
+    sample_index
+        (n,) index of each sample in the genotype file; empty without genotypes.
+    variants
+        The settled variants; None without genotypes.
+    scores
+        (n, s) instruments that are columns of the phenotype table.
+    """
+
+    cohort: Cohort
+    sample_index: IntArray
+    variants: SettledVariants | None
+    scores: FloatArray
+
+
+def read_cohort(study: str | Path | StudyConfig) -> Cohort:
+    """Read the cohort of a study file.
+
+    Parameters
+    ----------
+    study
+        Path of `study.toml`, or its settings.
+
+    Returns
+    -------
+    Cohort
+        Instruments are read from the genotype file in blocks, whenever they are needed; `cohort.account` says
+        what was dropped, and why.
+
+    Raises
+    ------
+    InputError
+        Anything that cannot be used as it is, in one message.
+    """
+    config = study if isinstance(study, StudyConfig) else StudyConfig.from_toml(study)
+    return read_study(config).cohort
+
+
+def read_study(config: StudyConfig, progress: Progress | None = None) -> ReadStudy:
+    """Read everything a study file names; see `read_cohort`."""
+    progress = progress or Progress()
+    phenotypes = read_phenotypes(config)
+    reader = None if config.genotypes is None else open_genotypes(config.genotypes.path)
+    frame, lost = _match(config, phenotypes, reader)
+    codes, labels = encode(frame[_ENVIRONMENT])
+    lost += [Lost("used", label, int((codes == code).sum()), "") for code, label in enumerate(labels)]
+    _check_sizes(config, codes, labels)
+    index = frame[_INDEX].to_numpy().astype(np.intp) if reader is not None else np.zeros(0, dtype=np.intp)
+    variants = None
+    if reader is not None and config.instruments.variants is not None:
+        variants = settle_variants(config, reader, samples=index, environment=codes, environments=labels)
+    scores = columns_of(frame, config.instruments.columns)
+    components, component_names = _components(config, frame, reader, index, variants, progress)
+    truth, truth_names = _truth(config, frame)
+    settings = config.phenotypes
+    cohort = Cohort(
+        instruments=open_instruments(reader, variants, index, codes, scores),
+        instrument_names=(*(variants.names if variants else ()), *config.instruments.columns),
+        instrument_kind="genotype" if scores.shape[1] == 0 else "score",
+        exposure=frame[settings.exposure].to_numpy().astype(np.float64),
+        outcome=frame[settings.outcome].to_numpy().astype(np.float64),
+        environment=codes,
+        environments=labels,
+        sample_ids=frame[settings.sample_id].to_numpy().astype(str),
+        covariates=columns_of(frame, phenotypes.covariate_names),
+        covariate_names=phenotypes.covariate_names,
+        components=components,
+        component_names=component_names,
+        truth=truth,
+        truth_names=truth_names,
+        weights=variants.weights if variants and scores.shape[1] == 0 else None,
+        cluster=None if settings.cluster is None else encode(frame[settings.cluster])[0],
+        exposure_name=settings.exposure,
+        outcome_name=settings.outcome,
+        environment_name=settings.environment or "none",
+        account=Account(
+            variants=variants.account if variants else pl.DataFrame(),
+            samples=pl.DataFrame(
+                [(item.stage, item.environment, item.n_samples, item.reason) for item in lost],
+                schema=["stage", "environment", "n_samples", "reason"],
+                orient="row",
+            ),
+        ),
+    )
+    return ReadStudy(cohort, index, variants, scores)
+
+
+def open_instruments(
+    reader: GenotypeReader | None,
+    variants: SettledVariants | None,
+    samples: IntArray,
+    environment: IntArray,
+    scores: FloatArray,
+) -> InstrumentSource:
+    """The instruments of a study as one source: variants of the file, scores of the table, or both side by side."""
+    if reader is None or variants is None:
+        return ArrayInstruments(scores)
+    genotypes = GenotypeInstruments(
+        reader,
+        variants=variants.file_index,
+        flip=variants.flip,
+        samples=samples,
+        environment=environment,
+        imputed=variants.imputed,
+    )
+    return genotypes if scores.shape[1] == 0 else StackedInstruments(genotypes, ArrayInstruments(scores))
+
+
+def _match(
+    config: StudyConfig, phenotypes: Phenotypes, reader: GenotypeReader | None
+) -> tuple[pl.DataFrame, list[Lost]]:
+    """Rows of samples that are in both files, in the genotype file's order."""
+    frame, lost = phenotypes.frame, list(phenotypes.lost)
+    if reader is None:
+        return frame, lost
+    name = config.phenotypes.sample_id
+    ids: StrArray = reader.sample_ids
+    places = pl.DataFrame({name: ids, _INDEX: np.arange(len(ids))})
+    matched = frame.join(places, on=name, how="inner").sort(_INDEX)
+    if matched.height == 0:
+        raise InputError(
+            f"No sample is in both files: {frame.height} in the phenotype table ({first_few(frame[name])}), {len(ids)} "
+            f"in the genotype file ({first_few(ids)}). Name the column that holds the genotype file's ids in "
+            "[phenotypes] sample_id."
+        )
+    absent = frame.join(places, on=name, how="anti").group_by(_ENVIRONMENT).len().sort(_ENVIRONMENT)
+    lost += [Lost("dropped", str(label), int(size), "not in the genotype file") for label, size in absent.iter_rows()]
+    unused = len(ids) - matched.height
+    if unused:
+        lost.append(Lost("dropped", "", unused, "in the genotype file without a complete row in the phenotype table"))
+    return matched, lost
+
+
+def _check_sizes(config: StudyConfig, codes: IntArray, labels: tuple[str, ...]) -> None:
+    if config.learn.method != "none" and len(labels) < 2:
+        raise InputError(
+            f"At least two environments are required, but after matching only {first_few(labels)} is left "
+            f"({len(codes)} samples). See whether the other environments' samples are in the genotype file."
+        )
+
+
+def _components(
+    config: StudyConfig,
+    frame: pl.DataFrame,
+    reader: GenotypeReader | None,
+    samples: IntArray,
+    variants: SettledVariants | None,
+    progress: Progress,
+) -> tuple[FloatArray, tuple[str, ...]]:
+    settings = config.components
+    if settings.columns:
+        return columns_of(frame, settings.columns), settings.columns
+    none = np.zeros((frame.height, 0)), ()
+    if settings.count == 0 or reader is None:
+        return none
+    candidates = np.arange(reader.variants.height)
+    if settings.variants != "all":
+        wanted = read_instrument_list(settings.variants)["variant"]
+        candidates = np.flatnonzero(reader.variants["variant"].is_in(wanted.implode()).to_numpy())
+    exclude = None if variants is None else variants.file_index
+    if len(candidates) - (0 if exclude is None else len(exclude)) < _FEWEST_FOR_COMPONENTS:
+        progress.say("  no principal components: fewer than 50 variants besides the instruments")
+        return none
+    chosen = thin_variants(reader, candidates, samples=samples, exclude=exclude, max_variants=settings.max_variants)
+    if len(chosen) < _FEWEST_FOR_COMPONENTS:
+        progress.say("  no principal components: fewer than 50 common, unlinked variants besides the instruments")
+        return none
+    count = min(settings.count, len(chosen) - 1)
+    found = principal_components(reader, samples=samples, variants=chosen, count=count)
+    return found.scores, tuple(f"PC{k + 1}" for k in range(found.scores.shape[1]))
+
+
+def _truth(config: StudyConfig, frame: pl.DataFrame) -> tuple[FloatArray, tuple[str, ...]]:
+    none = np.zeros((frame.height, 0)), ()
+    if config.truth is None or config.truth.samples is None:
+        return none
+    name = config.phenotypes.sample_id
+    path = config.truth.samples
+    table = read_table(path, string_columns=[name])
+    require_columns(table, [name], path)
+    names = tuple(column for column in table.columns if column not in (name, "confounder"))
+    joined = frame.select(name).join(table, on=name, how="left", maintain_order="left")
+    if joined.select(pl.any_horizontal(pl.all().is_null()).any()).item():
+        raise InputError(f"{path}: every sample of the study must be there, but some are not. Simulate the study anew.")
+    return columns_of(joined, names), names

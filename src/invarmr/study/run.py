@@ -1,0 +1,70 @@
+"""A whole study: read, learn, estimate, diagnose, report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from invarmr.data.latent_instruments import Verdict
+from invarmr.estimators.estimate import Estimate
+from invarmr.study.archive import Archive
+from invarmr.study.config import StudyConfig
+from invarmr.study.layout import staged_folder
+from invarmr.study.progress import Progress
+from invarmr.study.verbs import (
+    describe,
+    diagnose_archive,
+    estimate_archive,
+    learn_archive,
+    read_archive,
+    report_archive,
+)
+
+__all__ = ["StudyResult", "run_study"]
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What a run left: the estimates, the verdict, and where the report is."""
+
+    estimates: tuple[Estimate, ...]
+    verdict: Verdict
+    report: Path
+
+
+def run_study(study: str | Path | StudyConfig, *, out: str | Path, progress: Progress | None = None) -> StudyResult:
+    """Run a study and write its archive, whole or not at all.
+
+    Parameters
+    ----------
+    study
+        Path of `study.toml`, or its settings.
+    out
+        Folder of the archive. Files of an earlier run in it are replaced, other files left alone.
+    progress
+        What to show on the way; nothing by default.
+
+    Raises
+    ------
+    InputError
+        Anything that cannot be used as it is; nothing is written then.
+    """
+    config = study if isinstance(study, StudyConfig) else StudyConfig.from_toml(study)
+    progress = progress or Progress()
+    folder = Path(out)
+    with staged_folder(folder) as part:
+        archive = Archive(part)
+        with progress.verb("read", "files to cohort and moments"):
+            read_archive(config, archive, progress)
+        progress.say(f"            {describe(archive.cohort)}")
+        with progress.verb("learn", "which part of the instruments is the same in every environment"):
+            learn_archive(archive)
+        with progress.verb("estimate", "the effect, by every estimator"):
+            estimates = estimate_archive(archive)
+        with progress.verb("diagnose", "the assumptions, on held-out people"):
+            verdict = diagnose_archive(archive)
+        archive.add_seconds(progress.seconds)
+        with progress.verb("report", "one page"):
+            report_archive(archive)
+        archive.add_seconds(progress.seconds)
+    return StudyResult(tuple(estimates), verdict, folder / "report.html")

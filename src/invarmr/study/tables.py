@@ -1,0 +1,179 @@
+"""The tables of an archive: estimates, diagnostics, balance, loadings and the rest, from the objects they show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from invarmr.data.cohort import Cohort
+from invarmr.data.latent_instruments import LatentInstruments
+from invarmr.diagnostics.battery import Diagnostics
+from invarmr.diagnostics.exchangeability import Balance
+from invarmr.diagnostics.stability import EnvironmentEstimate
+from invarmr.estimators.estimate import Estimate
+
+__all__ = [
+    "balance_table",
+    "components_table",
+    "diagnostics_table",
+    "eigenvalue_table",
+    "environment_table",
+    "estimate_table",
+    "loading_table",
+    "verdict_content",
+    "write_instruments",
+]
+
+
+def estimate_table(estimates: Sequence[Estimate], headline: int, cohort: Cohort, seed: int) -> pl.DataFrame:
+    """`estimates.tsv`; `headline` is the position of the estimate that the report leads with."""
+    return pl.DataFrame(
+        [
+            {
+                "method": item.method,
+                "instruments": item.instruments,
+                "exposure": cohort.exposure_name,
+                "outcome": cohort.outcome_name,
+                "estimate": item.estimate,
+                "std_error": item.std_error,
+                "ci_lower": item.confidence_set.lower,
+                "ci_upper": item.confidence_set.upper,
+                "p_value": item.p_value,
+                "level": item.confidence_set.level,
+                "n_samples": item.n_samples,
+                "n_instruments": item.n_instruments,
+                "first_stage_f": item.first_stage_f,
+                "headline": position == headline,
+                "seed": seed,
+                "note": item.note,
+            }
+            for position, item in enumerate(estimates)
+        ]
+    )
+
+
+def diagnostics_table(diagnostics: Diagnostics) -> pl.DataFrame:
+    """`diagnostics.tsv`."""
+    order = ("assumption", "test", "null", "statistic", "df", "p_value", "applies", "conclusion", "reason")
+    schema = dict.fromkeys(order, pl.String) | {"statistic": pl.Float64, "p_value": pl.Float64, "applies": pl.Boolean}
+    rows = [{name: getattr(check, name) for name in order} for check in diagnostics.checks]
+    return pl.DataFrame(rows, schema=schema)
+
+
+def environment_table(estimates: Sequence[EnvironmentEstimate]) -> pl.DataFrame:
+    """`environments.tsv`: the effect in each environment, and without it."""
+    rows: list[dict[str, Any]] = []
+    for item in estimates:
+        row: dict[str, Any] = {"environment": item.environment, "n_samples": item.n_samples}
+        row |= _numbers(item.own, "") | {"first_stage_f": None if item.own is None else item.own.first_stage_f}
+        rows.append(row | _numbers(item.left_out, "left_out_"))
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _numbers(item: Estimate | None, prefix: str) -> dict[str, float | None]:
+    values = (
+        (None,) * 4
+        if item is None
+        else (item.estimate, item.std_error, item.confidence_set.lower, item.confidence_set.upper)
+    )
+    return {
+        f"{prefix}{name}": v for name, v in zip(("estimate", "std_error", "ci_lower", "ci_upper"), values, strict=True)
+    }
+
+
+def balance_table(items: Sequence[Balance]) -> pl.DataFrame:
+    """`balance.tsv`: how much environment and components explain of each instrument, on held-out people."""
+    frames = [
+        pl.DataFrame(
+            {
+                "set": [item.instrument_set] * len(item.names),
+                "instrument": list(item.names),
+                "r2_environment": item.r2_environment,
+                "r2_components": pl.Series(item.r2_components, nan_to_null=True),
+                "chance_environment": [item.chance_environment] * len(item.names),
+                "chance_components": [item.chance_components] * len(item.names),
+            }
+        )
+        for item in items
+    ]
+    if frames:
+        return pl.concat(frames)
+    numbers = ("r2_environment", "r2_components", "chance_environment", "chance_components")
+    return pl.DataFrame(schema={"set": pl.String, "instrument": pl.String} | dict.fromkeys(numbers, pl.Float64))
+
+
+def eigenvalue_table(latent: LatentInstruments) -> pl.DataFrame:
+    """`eigenvalues.tsv`: how much each direction varies between environments, ascending, and whether it was kept."""
+    r = len(latent.eigenvalues)
+    return pl.DataFrame(
+        {
+            "direction": np.arange(1, r + 1),
+            "eigenvalue": np.asarray(latent.eigenvalues),
+            "kept": np.arange(r) < latent.n_latent,
+        }
+    )
+
+
+def loading_table(latent: LatentInstruments, effect_alleles: Sequence[str]) -> pl.DataFrame:
+    """`loadings.tsv`: latent instruments per copy of each variant's effect allele (empty allele: a score)."""
+    names = {f"latent{j + 1}": latent.loadings[:, j] for j in range(latent.n_latent)}
+    alleles = [*effect_alleles, *[""] * (len(latent.instrument_names) - len(effect_alleles))]
+    return pl.DataFrame({"variant": list(latent.instrument_names), "effect_allele": alleles, **names})
+
+
+def components_table(cohort: Cohort, *, seed: int, most: int = 3_000) -> pl.DataFrame:
+    """`components.tsv`: the first four principal components of at most `most` people, drawn at random, without ids."""
+    people = np.arange(cohort.n_samples)
+    if len(people) > most:
+        people = np.sort(np.random.default_rng(seed).choice(people, most, replace=False))
+    labels = np.array(cohort.environments)[cohort.environment[people]]
+    scores = {f"PC{k + 1}": cohort.components[people, k] for k in range(min(4, cohort.components.shape[1]))}
+    return pl.DataFrame({"environment": labels, **scores})
+
+
+def verdict_content(diagnostics: Diagnostics, latent: LatentInstruments | None) -> dict[str, Any]:
+    """`verdict.json`."""
+    content: dict[str, Any] = {
+        "status": diagnostics.verdict.status,
+        "reasons": list(diagnostics.verdict.reasons),
+        "n_latent": 0 if latent is None else latent.n_latent,
+        "path": [] if latent is None else [vars(step) for step in latent.path],
+    }
+    if latent is not None:
+        content |= {
+            "n_confounded": latent.n_confounded,
+            "shift_rank": latent.shift_rank,
+            "covariance_informative": latent.covariance_informative,
+            "saturated": latent.saturated,
+        }
+    return content
+
+
+def write_instruments(path: Path, cohort: Cohort, latent: LatentInstruments) -> None:
+    """`instruments.parquet`: sample id, environment, fold and every latent instrument, written block by block."""
+    labels = np.array(cohort.environments)
+    parts = path.with_name(f".{path.name}.parts")
+    parts.mkdir()
+    try:
+        for number, block in enumerate(cohort.blocks()):
+            values = ((cohort.instruments.read(block) - latent.center) @ latent.loadings).astype(np.float32)
+            frame = pl.DataFrame(
+                {
+                    "sample_id": cohort.sample_ids[block],
+                    "environment": labels[cohort.environment[block]],
+                    "fold": (np.zeros(len(block)) if latent.fold is None else latent.fold[block]).astype(np.int32),
+                    **{f"latent{j + 1}": values[:, j] for j in range(latent.n_latent)},
+                }
+            )
+            frame.write_parquet(parts / f"{number:06d}.parquet", compression="lz4")
+        temporary = path.with_name(f".{path.name}.part")
+        pl.scan_parquet(sorted(parts.glob("*.parquet"))).sink_parquet(temporary, compression="zstd")
+        temporary.replace(path)
+    finally:
+        for file in parts.glob("*"):
+            file.unlink()
+        parts.rmdir()

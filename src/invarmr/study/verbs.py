@@ -1,0 +1,139 @@
+"""The five verbs on an archive: each reads what the one before it wrote, and writes what the next one needs."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from invarmr.data.cohort import Cohort
+from invarmr.data.design import IVDesign
+from invarmr.data.latent_instruments import LatentInstruments, Verdict
+from invarmr.data.moments import merge_moments
+from invarmr.diagnostics.battery import diagnose
+from invarmr.estimators.estimate import Estimate
+from invarmr.instruments.base import assign_folds
+from invarmr.instruments.stationary import StationaryInstruments
+from invarmr.report.html import write_report
+from invarmr.study.archive import Archive
+from invarmr.study.config import StudyConfig
+from invarmr.study.estimates import all_estimates, headline_design
+from invarmr.study.layout import forget_after, write_json, write_table
+from invarmr.study.progress import Progress
+from invarmr.study.read import read_study
+from invarmr.study.tables import (
+    balance_table,
+    components_table,
+    diagnostics_table,
+    eigenvalue_table,
+    environment_table,
+    estimate_table,
+    loading_table,
+    verdict_content,
+    write_instruments,
+)
+
+__all__ = ["diagnose_archive", "estimate_archive", "learn_archive", "read_archive", "report_archive"]
+
+N_FOLDS = 10
+
+
+def read_archive(config: StudyConfig, archive: Archive, progress: Progress) -> None:
+    """READ: files to cohort, moments per fold and environment, principal components."""
+    study = read_study(config, progress)
+    cohort = study.cohort
+    seed = config.run.seed
+    archive.save_study(study, config, _inputs(config))
+    fold = assign_folds(cohort.environment, n_folds=N_FOLDS, seed=seed)
+    folds = [np.flatnonzero(fold == k) for k in range(N_FOLDS)]
+    archive.save_moments(tuple(cohort.moments_of(people) for people in progress.track(folds, "moments")), fold)
+    if cohort.components.shape[1]:
+        write_table(archive.folder / "components.tsv", components_table(cohort, seed=seed))
+    if config.truth is not None:
+        shutil.copyfile(config.truth.path, archive.folder / "truth.json")
+    forget_after(archive.folder, "read")
+
+
+def _inputs(config: StudyConfig) -> list[Path]:
+    paths = [config.phenotypes.path]
+    if config.genotypes is not None:
+        bed = config.genotypes.path
+        siblings = (".bim", ".fam") if bed.suffix == ".bed" else (".pvar", ".pvar.zst", ".psam")
+        paths += [bed, *(path for ending in siblings if (path := bed.with_suffix(ending)).exists())]
+    if isinstance(config.instruments.variants, Path):
+        paths.append(config.instruments.variants)
+    return paths
+
+
+def learn_archive(archive: Archive) -> LatentInstruments | None:
+    """LEARN: moments to latent instruments."""
+    settings = archive.config.learn
+    latent = None
+    if settings.method == "stationary":
+        held_out = min(max(round(settings.held_out * N_FOLDS), 1), N_FOLDS - 2)
+        learner = StationaryInstruments(
+            n_latent=settings.n_latent,
+            n_folds=N_FOLDS,
+            n_held_out=held_out,
+            scale_within_environment=archive.cohort.instrument_kind == "genotype",
+        )
+        latent = learner.fit(archive.moments, seed=archive.config.run.seed)
+        latent = latent.with_people(source=archive.cohort.instruments, fold=archive.fold)
+        write_table(archive.folder / "eigenvalues.tsv", eigenvalue_table(latent))
+        write_table(archive.folder / "loadings.tsv", loading_table(latent, _effect_alleles(archive)))
+        write_instruments(archive.folder / "instruments.parquet", archive.cohort, latent)
+    archive.save_latent(latent)
+    forget_after(archive.folder, "learn")
+    return latent
+
+
+def _effect_alleles(archive: Archive) -> list[str]:
+    with np.load(archive.folder / "state" / "instruments.npz") as stored:
+        return list(stored["effect_alleles"].tolist()) if "effect_alleles" in stored else []
+
+
+def estimate_archive(archive: Archive) -> list[Estimate]:
+    """ESTIMATE: every estimator on every instrument set."""
+    estimates, headline = all_estimates(archive.cohort, archive.pooled, archive.latent, archive.config.estimate)
+    table = estimate_table(estimates, headline, archive.cohort, archive.config.run.seed)
+    write_table(archive.folder / "estimates.tsv", table)
+    forget_after(archive.folder, "estimate")
+    return estimates
+
+
+def diagnose_archive(archive: Archive) -> Verdict:
+    """DIAGNOSE: the assumptions of the headline, and the verdict."""
+    cohort, latent = archive.cohort, archive.latent
+    design, estimator = headline_design(cohort, archive.pooled, latent, archive.config.estimate)
+    held_out = None
+    if latent is not None and latent.held_out:
+        held_out = merge_moments([archive.moments[k] for k in latent.held_out])
+    found = diagnose(
+        _with_latent(design, latent),
+        estimator.fit(design),
+        seed=archive.config.run.seed,
+        held_out_moments=held_out,
+    )
+    write_table(archive.folder / "diagnostics.tsv", diagnostics_table(found))
+    write_table(archive.folder / "environments.tsv", environment_table(found.environments))
+    write_table(archive.folder / "balance.tsv", balance_table(found.balance))
+    write_json(archive.folder / "verdict.json", verdict_content(found, latent))
+    forget_after(archive.folder, "diagnose")
+    return found.verdict
+
+
+def _with_latent(design: IVDesign, latent: LatentInstruments | None) -> IVDesign:
+    """The headline's design knowing what was learned, also where nothing valid was found to build it on."""
+    return design if design.latent is not None or latent is None else replace(design, latent=latent)
+
+
+def report_archive(archive: Archive) -> Path:
+    """REPORT: the archive as one page."""
+    return write_report(archive.folder)
+
+
+def describe(cohort: Cohort) -> str:
+    """One line on a cohort."""
+    return f"{cohort.n_samples:,} people in {len(cohort.environments)} environments, {cohort.n_instruments} instruments"
