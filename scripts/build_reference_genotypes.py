@@ -30,6 +30,7 @@ SDIST_SHA256 = "1d998f0e387a15c7e270ced4bba8c19cc164c916fdcf397e90215cc9fc6bf04f
 PEOPLE = 2504
 SUPER_POPULATIONS = ("AFR", "AMR", "EAS", "EUR", "SAS")  # numbers 0 to 4 in peddy/pca.py
 MINIMUM_FREQUENCY = 0.05
+MAXIMUM_EXCESS = 20.0
 KEPT = 5000
 DESTINATION = Path(__file__).resolve().parents[1] / "src" / "invarmr" / "simulate" / "reference"
 BED_MAGIC = bytes([0x6C, 0x1B, 0x01])
@@ -66,8 +67,8 @@ order of the project's own panel (`integrated_call_samples_v3.20130502.ALL.panel
 ## Selection
 
 Autosomal, biallelic (no second variant at the position), alleles in A, C, G, T, minor allele frequency
-above 5 % in each of the five super-populations ({candidates} variants), then {variants} of them at equal
-steps in genome order. No pruning for linkage disequilibrium.
+above 5 % in each of the five super-populations, no excess of heterozygotes in any of them (chi-square
+below 20, 1 df; {candidates} variants), then {variants} of them at equal steps in genome order. No pruning for linkage disequilibrium.
 
 ## Build
 
@@ -114,6 +115,13 @@ def super_populations(source: str) -> NDArray[np.int64]:
     return numbers
 
 
+def heterozygote_excess(calls: NDArray[np.uint8], frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Chi-square (1 df) for more heterozygotes than Hardy-Weinberg proportions, a bad assay's mark; 0 for fewer."""
+    expected = 2 * frequency * (1 - frequency)
+    inbreeding = 1 - (calls == 1).mean(axis=1) / np.where(expected > 0, expected, 1)
+    return np.where(inbreeding < 0, calls.shape[1] * inbreeding**2, 0.0)
+
+
 def choose(
     sites: list[list[str]], calls: NDArray[np.uint8], labels: NDArray[np.int64]
 ) -> tuple[list[int], int]:
@@ -122,6 +130,7 @@ def choose(
     for number in range(len(SUPER_POPULATIONS)):
         frequency = calls[:, labels == number].mean(axis=1) / 2
         common &= np.minimum(frequency, 1 - frequency) > MINIMUM_FREQUENCY
+        common &= heterozygote_excess(calls[:, labels == number], frequency) < MAXIMUM_EXCESS
     places: dict[tuple[str, str], int] = {}
     for chromosome, position, _, _ in sites:
         places[chromosome, position] = places.get((chromosome, position), 0) + 1

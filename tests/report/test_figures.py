@@ -68,7 +68,7 @@ def test_environments_differ_in_shape_as_well_as_in_colour():
 def test_values_a_logarithmic_axis_cannot_show_are_lifted_to_its_edge():
     values, edge = log_floor(np.array([-0.001, 0.0, 3e-4, np.nan, 0.2]))
     assert edge == pytest.approx(1e-4)
-    np.testing.assert_allclose(values, [edge, edge, 3e-4, edge, 0.2])
+    np.testing.assert_allclose(values, [edge, edge, 3e-4, np.nan, 0.2])
     assert log_floor(np.array([-1.0, 0.0]))[1] == pytest.approx(1e-5)
 
 

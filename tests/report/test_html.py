@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import polars as pl
@@ -126,6 +128,18 @@ def test_every_instrument_set_is_shown_with_what_it_assumes(archive_of):
         "It cannot be had in practice",
     ):
         assert said in words
+
+
+def test_environments_are_counted_from_the_samples_where_no_estimates_by_environment_exist(archive_of):
+    folder = archive_of("identified")
+    (folder / "environments.tsv").unlink()
+    assert "19,960 people · 4 environments (site)" in words_of(folder)
+
+
+def test_the_entrance_loads_no_plotting_library():
+    code = "import sys, invarmr.report.html; print([m for m in ('matplotlib', 'jinja2') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_nothing_learned_is_said_and_the_other_headline_named(archive_of):

@@ -44,7 +44,7 @@ def test_shapes_and_columns(cohort):
     assert not cohort.calls.flags.writeable
     assert set(np.unique(cohort.calls)) == {0, 1, 2}
     assert cohort.variants.columns == ["variant", "chromosome", "position", "counted_allele", "other_allele"]
-    assert cohort.instruments.columns == ["SNP", "effect_allele", "other_allele", "beta", "se", "pval"]
+    assert cohort.instruments.columns == ["SNP", "effect_allele", "other_allele", "beta", "se", "eaf", "pval"]
     assert cohort.sample_ids[0] == "S00001"
     assert cohort.phenotypes["IID"].to_list() == cohort.truth_samples["IID"].to_list()
     assert cohort.phenotypes["site"].value_counts()["count"].to_list() == [3000] * 4
@@ -73,7 +73,7 @@ def test_random_streams_are_separate(cohort):
 
 
 def test_allele_frequencies_by_site_follow_the_sites_ancestry(cohort):
-    panel = load_reference_panel()
+    panel = load_reference_panel().restricted_to(AdmixtureDesign().populations)
     place = {name: row for row, name in enumerate(panel.variants["variant"])}
     rows = [place[name] for name in cohort.variants["variant"]]
     frequency = panel.frequencies()[:, rows]
@@ -164,7 +164,7 @@ def test_unequal_sites_and_a_panel_of_the_users_own():
     panel = ReferencePanel(
         calls=rng.integers(0, 3, (40, 30)).astype(np.int8), variants=variants, population=np.repeat(["X", "Y"], 15)
     )
-    design = AdmixtureDesign(
+    design = AdmixtureDesign(populations=None, 
         n_samples=100, n_sites=2, site_sizes=(70, 30), n_instruments=8, block_length=5_000_000
     )
     cohort = simulate_admixture(design, seed=1, panel=panel)

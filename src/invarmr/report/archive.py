@@ -118,6 +118,16 @@ class Archive:
         return next(row for row in self.estimates if row.headline)
 
     @property
+    def n_environments(self) -> int:
+        """Environments with people in the analysis; 0 where no file tells."""
+        if self.environments is not None:
+            return self.environments.height
+        if self.samples is None:
+            return 0
+        used = self.samples.filter((pl.col("stage") == "used") & (pl.col("environment") != ""))
+        return used["environment"].n_unique()
+
+    @property
     def true_effect(self) -> float | None:
         """Simulated effect, or None in a real study."""
         effect = (self.truth or {}).get("effect")

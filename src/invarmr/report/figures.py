@@ -17,7 +17,7 @@ import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 __all__ = [
     "BLACK", "BLUE", "GREEN", "GREY", "ORANGE", "PALE", "VERMILLION", "WIDTH", "Drawing", "Marks", "blank_figure",
@@ -131,7 +131,9 @@ def log_scale(axes: Axes, side: Literal["x", "y"], *, per_cent: bool = False) ->
         axes.set_xscale("log")
     else:
         axes.set_yscale("log")
-    axis = axes.xaxis if side == "x" else axes.yaxis
+    axis, (low, high) = (axes.xaxis, axes.get_xlim()) if side == "x" else (axes.yaxis, axes.get_ylim())
+    if high < 50 * low:  # powers of ten alone would leave one label or none
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %" if per_cent else f"{value:g}"))
 

@@ -99,8 +99,8 @@ def _answer(archive: Archive, counts: Counts) -> dict[str, Any]:
     words = STATUS_WORDS[verdict.status]
     label = archive.setting("phenotypes", "environment")
     facts = [f"{counts.show(headline.n_samples)} people"]
-    if archive.environments is not None:
-        facts.append(f"{archive.environments.height} environments" + (f" ({label})" if label else ""))
+    if archive.n_environments:
+        facts.append(f"{archive.n_environments} environments" + (f" ({label})" if label else ""))
     if archive.truth is not None:
         facts.append("simulated, so the true effect is known")
     return {

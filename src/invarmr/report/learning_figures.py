@@ -22,6 +22,7 @@ from invarmr.report.figures import (
     log_scale,
     quiet_axes,
 )
+from invarmr.report.numbers import show_many
 from invarmr.report.structure_figures import SET_MARKS, log_floor
 
 __all__ = ["eigenvalue_plot", "invariance_plot", "loading_plot", "loading_values"]
@@ -53,7 +54,7 @@ def _plot_eigenvalues(frame: pl.DataFrame) -> Figure:
                   mfc=colour if label == "kept" else "white", label=f"{label} ({int(chosen.sum())})")  # fmt: skip
     border = int(kept.sum()) + 0.5
     axes.axvline(border, color=BLACK, lw=0.9, ls="dashed")
-    axes.annotate(f"{int(kept.sum())} latent instruments", (border, 0.97), xycoords=("data", "axes fraction"),
+    axes.annotate(show_many(int(kept.sum()), "latent instrument"), (border, 0.97), xycoords=("data", "axes fraction"),
                   xytext=(-4 if border > len(values) / 2 else 4, 0), textcoords="offset points", size=8, va="top",
                   ha="right" if border > len(values) / 2 else "left")  # fmt: skip
     log_scale(axes, "y")

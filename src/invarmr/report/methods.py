@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from invarmr.report.archive import Archive, EstimateRow
-from invarmr.report.numbers import Counts, show_effect, show_number, show_p, show_share
+from invarmr.report.numbers import Counts, show_effect, show_many, show_number, show_p, show_share
 from invarmr.report.wording import METHOD_NAMES, SET_PHRASES
 
 __all__ = ["GLOSSARY", "methods_text", "references"]
@@ -73,8 +73,8 @@ def _data(archive: Archive, counts: Counts) -> str:
     headline, label = archive.headline, archive.setting("phenotypes", "environment")
     people = counts.show(headline.n_samples)
     text = f"We estimated the effect of {headline.exposure} on {headline.outcome} in {people} people"
-    if archive.environments is not None and label:
-        text += f" from {archive.environments.height} environments ({label})"
+    if archive.n_environments and label:
+        text += f" from {archive.n_environments} environments ({label})"
     text += "."
     covariates = archive.setting("phenotypes", "covariates", [])
     if covariates:
@@ -114,8 +114,8 @@ def _learning(archive: Archive) -> str:
     )
     if verdict.n_latent == 0:
         return text + "every number was rejected, so no latent instruments were used."
-    rest = f", and {verdict.n_confounded} directions were set aside" if verdict.n_confounded is not None else ""
-    return text + f"{verdict.n_latent} latent instruments were kept{rest}."
+    rest = "" if verdict.n_confounded is None else f"; {show_many(verdict.n_confounded, 'direction')} set aside"
+    return text + f"{show_many(verdict.n_latent, 'latent instrument')} kept{rest}."
 
 
 def _estimation(archive: Archive) -> str:

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-__all__ = ["NOTHING", "Counts", "show_effect", "show_number", "show_p", "show_share"]
+__all__ = ["NOTHING", "Counts", "show_effect", "show_many", "show_number", "show_p", "show_share"]
 
 NOTHING = "–"
 SMALLEST_P = 1e-300
@@ -61,6 +61,17 @@ def show_share(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{100 * value:.3g} %"
+
+
+def show_many(count: int, noun: str) -> str:
+    """Show how many there are of something.
+
+    Examples
+    --------
+    >>> show_many(1, "latent instrument"), show_many(197, "latent instrument")
+    ('1 latent instrument', '197 latent instruments')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def show_effect(

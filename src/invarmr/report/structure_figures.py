@@ -77,7 +77,7 @@ def log_floor(values: FloatArray, *, smallest: float = 1e-5) -> tuple[FloatArray
     """Lift values that a logarithmic axis cannot show to its lower edge: the lifted values, and the edge."""
     positive = values[np.isfinite(values) & (values > 0)]
     edge = max(smallest, 10 ** math.floor(math.log10(positive.min()))) if positive.size else smallest
-    return np.fmax(values, edge), edge
+    return np.maximum(values, edge), edge  # NaN stays NaN and is not drawn
 
 
 def balance_plot(archive: Archive) -> Drawing:

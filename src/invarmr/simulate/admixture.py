@@ -107,7 +107,7 @@ def simulate_admixture(
     ((50, 200), ['IID', 'site', 'exposure', 'outcome', 'age', 'sex'])
     """
     design = AdmixtureDesign() if design is None else design
-    panel = load_reference_panel() if panel is None else panel
+    panel = (load_reference_panel() if panel is None else panel).restricted_to(design.populations)
     streams = _streams(seed)
     site = streams["sites"].permutation(np.repeat(np.arange(design.n_sites), design.sizes()))
     dirichlet = design.site_dirichlet(len(panel.populations))
@@ -174,8 +174,13 @@ def _draw_genotypes(
     """Calls, the panel rows they come from, and which of the calls' rows are the instruments."""
     blocks = mosaic.genomic_blocks(panel.variants, design.block_length)
     frequency = _expected_frequency(panel, dirichlet)
+    surplus = mosaic.heterozygote_surplus(panel) > np.sqrt(10 / design.sizes().max())
     acting = mosaic.choose_instruments(
-        blocks, frequency, count=design.n_instruments, rng=streams["instruments"]
+        blocks,
+        frequency,
+        count=design.n_instruments,
+        rng=streams["instruments"],
+        avoid=mosaic.palindromic(panel.variants) | surplus,
     )
     total = panel.variants.height
     rows = mosaic.choose_variants(total, acting, count=design.n_variants, rng=streams["variants"])
@@ -208,6 +213,7 @@ def _gwas(
             "other_allele": np.where(flipped, counted, other).astype(np.str_),
             "beta": beta,
             "se": std_error,
+            "eaf": np.where(flipped, 1 - frequency, frequency),
             "pval": 2 * norm.sf(np.abs(beta) / std_error),
             "true_effect": true_effect,
         }

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from invarmr.arrays import FloatArray, IntArray
+from invarmr.arrays import BoolArray, FloatArray, IntArray
 from invarmr.data.genotypes import MISSING_CALL
 from invarmr.errors import InputError
 from invarmr.simulate.reference_panel import ReferencePanel
@@ -30,8 +30,34 @@ def genomic_blocks(variants: pl.DataFrame, length: int) -> IntArray:
     return np.concatenate([[0], np.cumsum(new)])
 
 
+def palindromic(variants: pl.DataFrame) -> BoolArray:
+    """Whether each variant is A/T or C/G, so that its strand cannot be told from its alleles, (variants,)."""
+    pairs = variants["counted_allele"] + variants["other_allele"]
+    return np.asarray(pairs.is_in(["AT", "TA", "CG", "GC"]).to_numpy())
+
+
+def heterozygote_surplus(panel: ReferencePanel) -> FloatArray:
+    """Largest of H / 2f(1-f) - 1 over the panel's populations, H the share of heterozygotes, (variants,).
+
+    Thousands of people copied from hundreds of donors repeat the donors' chance surplus of heterozygotes, which a
+    quality filter would take for a genotyping error.
+    """
+    surplus = np.full(len(panel.calls), -np.inf)
+    for label in panel.populations:
+        calls = panel.calls[:, panel.population == label]
+        frequency = calls.mean(axis=1, dtype=np.float64) / 2
+        expected = np.maximum(2 * frequency * (1 - frequency), 1e-12)
+        surplus = np.maximum(surplus, (calls == 1).mean(axis=1) / expected - 1)
+    return surplus
+
+
 def choose_instruments(
-    blocks: IntArray, frequency: FloatArray, *, count: int, rng: np.random.Generator
+    blocks: IntArray,
+    frequency: FloatArray,
+    *,
+    count: int,
+    rng: np.random.Generator,
+    avoid: BoolArray | None = None,
 ) -> IntArray:
     """Rows of `count` variants spread evenly over the genome, at most one a block, in file order.
 
@@ -41,13 +67,16 @@ def choose_instruments(
         (variants,) block numbers in file order.
     frequency
         (variants,) allele frequency; only variants with a minor allele frequency above 1 % are eligible.
+    avoid
+        (variants,) True for variants never to choose.
 
     Raises
     ------
     InputError
         Fewer blocks than instruments.
     """
-    eligible = np.flatnonzero(np.minimum(frequency, 1 - frequency) > _LEAST_FREQUENCY)
+    common = np.minimum(frequency, 1 - frequency) > _LEAST_FREQUENCY
+    eligible = np.flatnonzero(common if avoid is None else common & ~avoid)
     starts = np.flatnonzero(np.diff(blocks[eligible], prepend=-1))
     if starts.size < count:
         raise InputError(

@@ -6,6 +6,7 @@ variants with a minor allele frequency above 5 % in each of them (`reference/PRO
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -14,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from invarmr.arrays import FloatArray, StrArray, read_only
-from invarmr.errors import InputError
+from invarmr.errors import InputError, first_few
 
 __all__ = ["ReferencePanel", "load_reference_panel"]
 
@@ -83,6 +84,24 @@ class ReferencePanel:
     def populations(self) -> tuple[str, ...]:
         """Different labels, in alphabetical order: the order of every ancestry vector."""
         return tuple(str(label) for label in np.unique(self.population))
+
+    def restricted_to(self, populations: Sequence[str] | None) -> ReferencePanel:
+        """The panel's people of some populations only; None: of all.
+
+        Raises
+        ------
+        InputError
+            A population that the panel does not have.
+        """
+        if populations is None:
+            return self
+        unknown = sorted(set(populations) - set(self.populations))
+        if unknown:
+            raise InputError(
+                f"The panel has the populations {', '.join(self.populations)}, but not {first_few(unknown)}."
+            )
+        chosen = np.isin(self.population, list(populations))
+        return ReferencePanel(calls=self.calls[:, chosen], variants=self.variants, population=self.population[chosen])
 
     def frequencies(self) -> FloatArray:
         """Frequency of the counted allele by population, (populations, variants)."""
