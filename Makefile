@@ -18,6 +18,7 @@ demo: $(STAMP)  ## simulate a confounded cohort on real genotypes, estimate the 
 
 check: $(STAMP)  ## the gates that need no test run
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

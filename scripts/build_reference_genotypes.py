@@ -68,7 +68,8 @@ order of the project's own panel (`integrated_call_samples_v3.20130502.ALL.panel
 
 Autosomal, biallelic (no second variant at the position), alleles in A, C, G, T, minor allele frequency
 above 5 % in each of the five super-populations, no excess of heterozygotes in any of them (chi-square
-below 20, 1 df; {candidates} variants), then {variants} of them at equal steps in genome order. No pruning for linkage disequilibrium.
+below 20, 1 df; {candidates} variants), then {variants} of them at equal steps in genome order. No pruning for
+linkage disequilibrium.
 
 ## Build
 
@@ -122,9 +123,7 @@ def heterozygote_excess(calls: NDArray[np.uint8], frequency: NDArray[np.float64]
     return np.where(inbreeding < 0, calls.shape[1] * inbreeding**2, 0.0)
 
 
-def choose(
-    sites: list[list[str]], calls: NDArray[np.uint8], labels: NDArray[np.int64]
-) -> tuple[list[int], int]:
+def choose(sites: list[list[str]], calls: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[list[int], int]:
     """Rows to keep, in genome order, and how many there were to choose from."""
     common = np.ones(len(sites), dtype=bool)
     for number in range(len(SUPER_POPULATIONS)):

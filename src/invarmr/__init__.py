@@ -4,7 +4,7 @@ Five verbs: read a cohort, learn latent instruments, estimate the effect, diagno
 
 >>> import invarmr
 >>> sorted(invarmr.__all__)[:3]
-['AlleleScore', 'Cohort', 'ConfidenceSet']
+['AdmixtureDesign', 'AlleleScore', 'Cohort']
 """
 
 from __future__ import annotations

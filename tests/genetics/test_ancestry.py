@@ -49,9 +49,7 @@ def by_singular_values(calls, count):
 @pytest.mark.parametrize("block", [7, 64, 10_000])
 def test_agrees_with_the_singular_values_of_the_whole_matrix(block):
     calls, _ = two_groups()
-    found = principal_components(
-        InMemory(calls), samples=np.arange(200), variants=np.arange(60), count=4, block=block
-    )
+    found = principal_components(InMemory(calls), samples=np.arange(200), variants=np.arange(60), count=4, block=block)
     scores, eigenvalues, total = by_singular_values(calls, 4)
     np.testing.assert_allclose(found.eigenvalues, eigenvalues, rtol=1e-5)
     np.testing.assert_allclose(found.variance_share, eigenvalues / total, rtol=1e-5)

@@ -145,9 +145,7 @@ def test_linear_instrumental_variables_aim_at_the_risk_difference_of_a_binary_ou
     assert cohort.truth["liability_effect"] == 1.0
     assert 0 < cohort.truth["effect"] < 0.4
     assert abs(cohort.phenotypes["outcome"].mean() - 0.2) < 4 * np.sqrt(0.16 / 12_000)
-    assert abs(two_stage(cohort, ancestry_of(cohort)[:, 1:]) - cohort.truth["effect"]) < 4 * 0.4 / np.sqrt(
-        12_000 * 0.3
-    )
+    assert abs(two_stage(cohort, ancestry_of(cohort)[:, 1:]) - cohort.truth["effect"]) < 4 * 0.4 / np.sqrt(12_000 * 0.3)
 
 
 def test_unequal_sites_and_a_panel_of_the_users_own():
@@ -164,15 +162,15 @@ def test_unequal_sites_and_a_panel_of_the_users_own():
     panel = ReferencePanel(
         calls=rng.integers(0, 3, (40, 30)).astype(np.int8), variants=variants, population=np.repeat(["X", "Y"], 15)
     )
-    design = AdmixtureDesign(populations=None, 
-        n_samples=100, n_sites=2, site_sizes=(70, 30), n_instruments=8, block_length=5_000_000
+    design = AdmixtureDesign(
+        populations=None, n_samples=100, n_sites=2, site_sizes=(70, 30), n_instruments=8, block_length=5_000_000
     )
     cohort = simulate_admixture(design, seed=1, panel=panel)
     assert sorted(cohort.phenotypes["site"].value_counts()["count"]) == [30, 70]
     assert cohort.truth_samples.columns == ["IID", "ancestry_X", "ancestry_Y", "confounder"]
     assert cohort.calls.shape == (40, 100)
     with pytest.raises(InputError, match="genomic blocks"):
-        simulate_admixture(AdmixtureDesign(n_samples=100, n_instruments=9), seed=1, panel=panel)
+        simulate_admixture(AdmixtureDesign(populations=None, n_samples=100, n_instruments=9), seed=1, panel=panel)
 
 
 def test_truth_is_ready_for_json(cohort):

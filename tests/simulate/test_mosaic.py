@@ -25,9 +25,7 @@ def test_blocks_end_at_windows_and_at_chromosomes():
 
 def test_instruments_lie_in_different_blocks_all_over_the_genome(panel):
     blocks = genomic_blocks(panel.variants, 5_000_000)
-    chosen = choose_instruments(
-        blocks, panel.frequencies().mean(axis=0), count=200, rng=np.random.default_rng(1)
-    )
+    chosen = choose_instruments(blocks, panel.frequencies().mean(axis=0), count=200, rng=np.random.default_rng(1))
     assert np.unique(blocks[chosen]).size == 200
     assert (np.diff(chosen) > 0).all()
     assert panel.variants[chosen]["chromosome"].n_unique() == 22

@@ -18,9 +18,11 @@ def people():
 def test_score_has_the_heritability_asked_given_ancestry(people):
     ancestry, calls = people
     effects, score = traits.scale_effects(calls, ancestry, np.arange(1.0, 16.0), heritability=0.4)
-    residual = score - np.column_stack([np.ones(PEOPLE), ancestry[:, 1:]]) @ np.linalg.lstsq(
-        np.column_stack([np.ones(PEOPLE), ancestry[:, 1:]]), score, rcond=None
-    )[0]
+    residual = (
+        score
+        - np.column_stack([np.ones(PEOPLE), ancestry[:, 1:]])
+        @ np.linalg.lstsq(np.column_stack([np.ones(PEOPLE), ancestry[:, 1:]]), score, rcond=None)[0]
+    )
     np.testing.assert_allclose(residual.var(), 0.4)
     by_hand = effects @ calls
     np.testing.assert_allclose(score, by_hand - by_hand.mean(), atol=1e-9)
@@ -62,7 +64,7 @@ def test_binary_outcome_has_its_prevalence_and_the_average_derivative_of_the_ris
     assert abs(outcome.values.mean() - 0.3) < 4 * np.sqrt(0.21 / PEOPLE)
     # all terms normal: the liability has variance v + 1, and the derivative is known in closed form
     spread = np.sqrt((0.5 * exposure + 0.57 * confounder).var() + 1 + 2 * 0.5 * 0.15**2 * 1.25 + 0.15**2 * 1.25)
-    density = np.exp(-0.5244005**2 / 2) / np.sqrt(2 * np.pi)  # at the normal quantile of 0.7
+    density = np.exp(-(0.5244005**2) / 2) / np.sqrt(2 * np.pi)  # at the normal quantile of 0.7
     assert abs(outcome.effect - 0.5 * density / spread) < 0.003
     assert outcome.scale.startswith("average risk difference")
 

@@ -146,7 +146,8 @@ class Cohort:
         Raises
         ------
         InputError
-            NaN or text in a number, unequal lengths, an environment with too few samples, a constant exposure or outcome, duplicated sample ids.
+            NaN or text in a number, unequal lengths, an environment with too few samples, a constant exposure or
+            outcome, duplicated sample ids.
         """
         values = finite_matrix(instrument, "instrument")
         n, d = values.shape

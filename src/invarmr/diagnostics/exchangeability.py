@@ -98,8 +98,8 @@ def balance_checks(item: Balance, n_environments: int, n_components: int) -> tup
                 statistic=mean,
                 df=str(count),
                 conclusion=(
-                    f"{what} explains {100 * mean:.2g} % of an instrument on average, at most {100 * float(np.max(r2)):.2g} %; "
-                    f"chance gives {100 * chance:.2g} %"
+                    f"{what} explains {100 * mean:.2g} % of an instrument on average, "
+                    f"at most {100 * float(np.max(r2)):.2g} %; chance gives {100 * chance:.2g} %"
                 ),
                 reason="held-out people; a description, not a test",
             )

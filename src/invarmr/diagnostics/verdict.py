@@ -50,7 +50,10 @@ def judge(latent: LatentInstruments | None, checks: Sequence[Check]) -> Verdict:
     passed = _passed(checks)
     strength = next((check for check in checks if check.test == "first-stage F"), None)
     if strength is not None and strength.statistic is not None and strength.statistic < WEAK_BELOW:
-        weak = f"The learned instruments are valid as far as can be tested, but weak: first-stage F {strength.statistic:.1f}."
+        weak = (
+            "The learned instruments are valid as far as can be tested, but weak: "
+            f"first-stage F {strength.statistic:.1f}."
+        )
         return Verdict("weak", (weak, *learned.reasons, *passed))
     return Verdict("identified", (*learned.reasons, *passed))
 

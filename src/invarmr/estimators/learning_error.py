@@ -34,7 +34,7 @@ def learning_inflation(design: IVDesign, theta: float) -> float:
     if len(latent.leak.mean_map) != len(design.moments.environments):
         return 1.0
     moments = design.moments
-    direction: FloatArray = _residual_direction(design, theta)
+    direction = _residual_direction(design, theta)
     instrument = moments.index("instrument")
     V = np.zeros((len(moments.columns), latent.n_confounded))
     V[instrument] = latent.confounded_loadings
@@ -43,7 +43,7 @@ def learning_inflation(design: IVDesign, theta: float) -> float:
     total = (moments.within() if design.environment_effects else moments.total()) / n
     s = V.T @ total @ direction
     if design.confounded_loadings is not None:
-        s = solve_on_range(V.T @ total @ V, s)[0]
+        s = np.asarray(solve_on_range(V.T @ total @ V, s)[0], dtype=np.float64)
         direction = direction - V @ s
     means = np.zeros(len(weights))
     if not design.environment_effects:

@@ -1,0 +1,1 @@
+"""What must know an allele: effect alleles, quality control, linkage, ancestry."""

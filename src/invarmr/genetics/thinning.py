@@ -101,9 +101,7 @@ def _places(reader: GenotypeReader) -> tuple[IntArray, IntArray]:
     return chromosome, reader.variants["position"].to_numpy().astype(np.int64)
 
 
-def _near(
-    chromosome: IntArray, position: IntArray, pool: IntArray, excluded: IntArray, flank: int
-) -> BoolArray:
+def _near(chromosome: IntArray, position: IntArray, pool: IntArray, excluded: IntArray, flank: int) -> BoolArray:
     """Which of the pool are excluded variants or lie within `flank` base pairs of one."""
     near = np.isin(pool, excluded)
     for rank in np.unique(chromosome[excluded]) if flank > 0 else []:

@@ -135,8 +135,8 @@ class StationaryInstruments(Learner):
         everyone = merge_moments(folds)
         if len(everyone.environments) < 2:
             raise InputError(
-                f"At least two environments are required to learn, but there is only {everyone.environments[0]}. Give a "
-                "column with two or more levels (site, ancestry group, region)."
+                f"At least two environments are required to learn, but there is only {everyone.environments[0]}. "
+                "Give a column with two or more levels (site, ancestry group, region)."
             )
         training = merge_moments(folds[: held_out[0]])
         trained = solve_stationary(training, within=within, shrink=self.shrink)

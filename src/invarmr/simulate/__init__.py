@@ -1,0 +1,1 @@
+"""Known truth at the entrance: cohorts drawn so that the answer is known."""

@@ -121,9 +121,7 @@ class AdmixtureDesign:
         if self.n_variants is not None and self.n_variants < self.n_instruments:
             raise InputError(f"n_variants must be at least n_instruments, but is {self.n_variants}.")
         sizes = self.site_sizes
-        if sizes is not None and (
-            len(sizes) != self.n_sites or min(sizes) < 1 or sum(sizes) != self.n_samples
-        ):
+        if sizes is not None and (len(sizes) != self.n_sites or min(sizes) < 1 or sum(sizes) != self.n_samples):
             raise InputError(
                 f"site_sizes must be {self.n_sites} positive counts with sum {self.n_samples}, but are {sizes}."
             )

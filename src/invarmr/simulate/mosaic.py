@@ -90,9 +90,7 @@ def choose_instruments(
     return rows
 
 
-def choose_variants(
-    total: int, instruments: IntArray, *, count: int | None, rng: np.random.Generator
-) -> IntArray:
+def choose_variants(total: int, instruments: IntArray, *, count: int | None, rng: np.random.Generator) -> IntArray:
     """Rows of the panel to keep, in file order: the instruments, and others at random up to `count` in all."""
     if count is None or count == total:
         return np.arange(total)

@@ -57,9 +57,7 @@ def scale_effects(
     return effects * factor, (score - score.mean()) * factor
 
 
-def ancestry_confounder(
-    ancestry: FloatArray, design: AdmixtureDesign, *, rng: np.random.Generator
-) -> FloatArray:
+def ancestry_confounder(ancestry: FloatArray, design: AdmixtureDesign, *, rng: np.random.Generator) -> FloatArray:
     """H = ancestry_strength * standardised c'q + N(0, 1), (samples,)."""
     line = ancestry @ design.weights(ancestry.shape[1])
     standardised = (line - line.mean()) / line.std()
