@@ -32,10 +32,12 @@ def demo(
     """
     from invarmr.cli.outcome import finish
     from invarmr.simulate.admixture import simulate_admixture
+    from invarmr.study.config import check_seed
     from invarmr.study.progress import Progress
     from invarmr.study.run import run_study
     from invarmr.study.simulated import write_admixture_study
 
+    check_seed(seed)
     progress = Progress(quiet=quiet)
     with progress.verb("simulate", "an admixed cohort on 1000 Genomes genotypes"):
         study = write_admixture_study(simulate_admixture(seed=seed), out / "study")

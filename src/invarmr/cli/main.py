@@ -6,6 +6,7 @@ is `not identified` or `rejected`; 130 interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -42,9 +43,16 @@ def _status(arguments: list[str]) -> int:
     try:
         result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        return _complain(f"{error} (see invarmr --help)")
+        command = " ".join(["invarmr", *(error.command_chain or ())])
+        return _complain(f"{error} (see {command} --help)")
     except InputError as error:
         return _complain(str(error))
+    except BrokenPipeError:  # whoever read our output (head, say) has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{place}{error.strerror or error}. Check the path, who may write there, and the free space.")
     except KeyboardInterrupt:
         print("interrupted; nothing half written was left", file=sys.stderr)
         return 130

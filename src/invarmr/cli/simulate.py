@@ -36,25 +36,33 @@ def admixture(
         Folder for cohort.bed/.bim/.fam, phenotypes.tsv, instruments.tsv, study.toml, truth.json, truth_samples.tsv.
     seed
         Of everything that is drawn.
-    n_samples, n_sites
-        People, and recruitment sites (the environments).
-    n_instruments, n_variants
-        Variants that act on the exposure, and variants in the file (all 5,000 by default).
+    n_samples
+        People.
+    n_sites
+        Recruitment sites: the environments.
+    n_instruments
+        Variants that act on the exposure.
+    n_variants
+        Variants in the file; all 5,000 of the reference where not given.
     effect
         Effect of the exposure on the outcome; on the liability scale for a binary outcome.
     heritability
         Share of the exposure's variance, given ancestry, that the instruments explain.
-    outcome, prevalence
-        Quantitative, or binary with this prevalence.
+    outcome
+        Quantitative or binary.
+    prevalence
+        Of a binary outcome.
     missing_rate
         Share of calls that are missing.
     quiet
         Print nothing but the study file's path.
     """
     from invarmr.simulate.admixture import AdmixtureDesign, simulate_admixture
+    from invarmr.study.config import check_seed
     from invarmr.study.progress import Progress
     from invarmr.study.simulated import write_admixture_study
 
+    check_seed(seed)
     design = AdmixtureDesign(
         n_samples=n_samples,
         n_sites=n_sites,

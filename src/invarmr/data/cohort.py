@@ -6,6 +6,7 @@ Symbols: n samples, d instruments, E environments, c covariates, k components.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -214,16 +215,23 @@ class Cohort:
         return np.hstack([self._left(samples), self.instruments.read(samples), self._right(samples)], dtype=np.float64)
 
     def moments_of(self, samples: IntArray) -> EnvironmentMoments:
-        """Moments per environment of some samples (increasing indices), accumulated in blocks."""
+        """Moments per environment of some samples (increasing indices), accumulated in blocks, read one ahead."""
+        codes = self.environment[samples]
+        plan = [
+            (code, block) for code in range(len(self.environments)) for block in self.blocks(samples[codes == code])
+        ]
         accumulator = MomentAccumulator(self.columns, self.environments)
-        for code in range(len(self.environments)):
-            members = samples[self.environment[samples] == code]
-            for block in self.blocks(members):
-                values = self.instruments.read(block)
-                if values.dtype == np.float32:
-                    accumulator.add_split(code, self._left(block), values, self._right(block))
-                else:
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            coming = [reader.submit(self.instruments.read, block) for _, block in plan[:1]]
+            for step, (code, block) in enumerate(plan):
+                values = coming.pop().result()
+                coming += [
+                    reader.submit(self.instruments.read, following) for _, following in plan[step + 1 : step + 2]
+                ]
+                if values.dtype == np.float64:
                     accumulator.add(code, np.hstack([self._left(block), values, self._right(block)]))
+                else:
+                    accumulator.add_split(code, self._left(block), values, self._right(block))
         return accumulator.moments()
 
     def folded_moments(self, fold: IntArray) -> tuple[EnvironmentMoments, ...]:

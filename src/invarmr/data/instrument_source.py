@@ -25,10 +25,10 @@ class InstrumentSource(ABC):
     n_instruments: int
 
     @abstractmethod
-    def read(self, samples: IntArray) -> FloatArray:
+    def read(self, samples: IntArray) -> NDArray[Any]:
         """Rows of `samples` (strictly increasing), shape (len(samples), n_instruments), no missing values.
 
-        float64, or float32 where every value is a small whole number of allele copies or an imputed mean.
+        float64; or, for allele copies, int8, or float32 where some calls were imputed or are dosages.
         """
 
 
@@ -46,7 +46,7 @@ class ArrayInstruments(InstrumentSource):
         self._values = read_only(np.asarray(values, dtype=np.float64))
         self.n_samples, self.n_instruments = self._values.shape
 
-    def read(self, samples: IntArray) -> FloatArray:
+    def read(self, samples: IntArray) -> NDArray[Any]:
         """Rows of `samples`; a view where they are contiguous."""
         first, last = int(samples[0]), int(samples[-1])
         if last - first + 1 == len(samples):
@@ -89,19 +89,18 @@ class GenotypeInstruments(InstrumentSource):
         self._imputed = np.asarray(imputed, dtype=np.float32)
         self.n_samples, self.n_instruments = len(samples), len(variants)
 
-    def read(self, samples: IntArray) -> FloatArray:
-        """Effect-allele copies of `samples`, float32, missing calls replaced by their environment's mean."""
+    def read(self, samples: IntArray) -> NDArray[Any]:
+        """Effect-allele copies of `samples`, missing calls replaced by their environment's mean (float32 then)."""
         calls: NDArray[Any] = self._reader.read(self._variants, self._samples[samples])
-        values = calls.astype(np.float32)
+        incomplete = np.flatnonzero(calls.min(axis=1) == MISSING_CALL)
+        values = calls.astype(np.float32) if len(incomplete) else calls
         if len(self._flip):
             values[self._flip] = 2 - values[self._flip]
-        self._impute(calls, values, self._environment[samples])
-        return values.T
-
-    def _impute(self, calls: NDArray[Any], values: FloatArray, environment: IntArray) -> None:
-        for variant in np.flatnonzero(calls.min(axis=1) == MISSING_CALL):
+        environment = self._environment[samples]
+        for variant in incomplete:
             missing = np.flatnonzero(calls[variant] == MISSING_CALL)
             values[variant, missing] = self._imputed[environment[missing], variant]
+        return values.T
 
 
 @final
@@ -113,6 +112,6 @@ class StackedInstruments(InstrumentSource):
         self.n_samples = sources[0].n_samples
         self.n_instruments = sum(source.n_instruments for source in sources)
 
-    def read(self, samples: IntArray) -> FloatArray:
+    def read(self, samples: IntArray) -> NDArray[Any]:
         """Rows of `samples` from every source, float64."""
         return np.hstack([source.read(samples).astype(np.float64) for source in self._sources])

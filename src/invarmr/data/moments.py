@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from invarmr.arrays import FloatArray, IntArray, read_only
 from invarmr.errors import InputError, first_few
@@ -156,29 +157,47 @@ class MomentAccumulator:
         mean_error = centred.mean(axis=0)
         self._merge(environment, n, mean + mean_error, centred.T @ centred - n * np.outer(mean_error, mean_error))
 
-    def add_split(self, environment: int, left: FloatArray, instruments: FloatArray, right: FloatArray) -> None:
-        """Add rows given in three parts (columns in this order), the instruments in float32.
+    def add_split(self, environment: int, left: FloatArray, instruments: NDArray[Any], right: FloatArray) -> None:
+        """Add rows given in three parts (columns in this order), the instruments being allele copies.
 
-        Allele copies are small whole numbers, so the float32 product of (copies - 1) is exact while a block has fewer
-        than 2^24 samples; it is centred afterwards in float64. The other columns stay in float64 throughout.
+        Copies are small whole numbers, so that float32 products of (copies - 1) are exact; the other columns are split
+        into whole numbers of a few bits each, whose products with the copies are exact too (Ozaki et al., 2012,
+        Numerical Algorithms 59:95), and everything is put together and centred in float64. Imputed means among the
+        copies are rounded to float32.
+
+        Parameters
+        ----------
+        left, right
+            (k, .) float64.
+        instruments
+            (k, d) int8, or float32 where calls were imputed; fastest in Fortran order.
         """
         n, d, c = len(left), instruments.shape[1], left.shape[1]
         if n == 0:
             return
-        shifted = instruments - np.float32(1.0)
         dense = np.hstack([left, right])
         dense_mean = dense.mean(axis=0)
         dense = dense - dense_mean
-        shift = shifted.sum(axis=0, dtype=np.float64) / n
-        m = len(self._columns)
-        cross = np.empty((m, m))
-        z, rest = slice(c, c + d), np.r_[0:c, c + d : m]
-        cross[z, z] = shifted.T @ shifted
-        cross[z, z] -= n * np.outer(shift, shift)
-        cross[z, rest] = shifted.astype(np.float64).T @ dense - n * np.outer(shift, dense.mean(axis=0))
+        pieces, units = _whole_pieces(dense)
+        gram, mixed = np.zeros((d, d)), np.zeros((d, pieces.shape[1]))
+        block = np.empty((d, min(n, _EXACT_ROWS)), dtype=np.float32)
+        for start in range(0, n, _EXACT_ROWS):
+            rows = slice(start, min(start + _EXACT_ROWS, n))
+            X = block[:, : rows.stop - start]
+            np.copyto(X, instruments[rows].T)
+            X -= 1
+            gram += X @ X.T
+            mixed += X @ pieces[rows]
+        width = dense.shape[1]
+        shift = mixed[:, 0] / n
+        cross = np.empty((len(self._columns),) * 2)
+        z, rest = slice(c, c + d), np.r_[0:c, c + d : len(self._columns)]
+        cross[z, z] = gram - n * np.outer(shift, shift)
+        products = (mixed[:, 1:].reshape(d, -1, width) * units).sum(axis=1)
+        cross[z, rest] = products - n * np.outer(shift, dense.mean(axis=0))
         cross[rest, z] = cross[z, rest].T
         cross[np.ix_(rest, rest)] = dense.T @ dense
-        mean = np.empty(m)
+        mean = np.empty(len(self._columns))
         mean[z], mean[rest] = shift + 1.0, dense_mean
         self._merge(environment, n, mean, cross)
 
@@ -195,6 +214,29 @@ class MomentAccumulator:
     def moments(self) -> EnvironmentMoments:
         """What has been added so far; the accumulator must not be used afterwards."""
         return EnvironmentMoments(self._columns, self._environments, self._n, self._mean, self._cross)
+
+
+_EXACT_ROWS = 4_096
+_PIECE_BITS = 12
+_PIECES = 4
+
+
+def _whole_pieces(dense: FloatArray) -> tuple[NDArray[np.float32], FloatArray]:
+    """Split columns (n, w) into whole numbers below 2^12: ones and pieces (n, 1 + 4 w) float32, units (4, w).
+
+    dense = sum_k units[k] * pieces[:, k], to 48 bits of each column's largest value; with copies in {-1, 0, 1} and
+    4,096 rows, products stay within the 24 bits that float32 holds exactly.
+    """
+    largest = np.abs(dense).max(axis=0, initial=0.0)
+    unit = np.where(largest > 0, largest, 1.0) / (2**_PIECE_BITS - 1)
+    pieces, units, rest = [np.ones((len(dense), 1), dtype=np.float32)], [], dense
+    for _ in range(_PIECES):
+        whole = np.rint(rest / unit)
+        rest = rest - whole * unit
+        pieces.append(whole.astype(np.float32))
+        units.append(unit)
+        unit = unit / 2**_PIECE_BITS
+    return np.hstack(pieces), np.stack(units)
 
 
 def merge_moments(parts: Iterable[EnvironmentMoments]) -> EnvironmentMoments:

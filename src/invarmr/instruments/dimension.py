@@ -96,17 +96,17 @@ class HeldOut:
         """Express held-out people, and the spread between all folds, in the basis of `system`."""
         B = system.basis
         test = merge_moments([folds[k] for k in held_out])
-        covariances = np.stack([B.T @ S @ B for S in environment_covariances(test, within=within)])
-        by_fold = [environment_covariances(fold, within=within) for fold in folds]
-        spread = np.zeros(covariances.shape[1:])
-        for e in range(len(test.n_samples)):
-            sizes = np.array([max(int(fold.n_samples[e]) - 1, 1) for fold in folds], dtype=np.float64)
-            rotated = np.stack([B.T @ S[e] @ B for S in by_fold])
-            centre = np.tensordot(sizes / sizes.sum(), rotated, axes=1)
-            spread += np.tensordot(sizes, (rotated - centre) ** 2, axes=1)
+        covariances = environment_covariances(test, within=within, basis=B)
+        sizes = np.stack([np.maximum(fold.n_samples - 1, 1) for fold in folds]).astype(np.float64)
+        total, squares = np.zeros_like(covariances), np.zeros(covariances.shape[1:])
+        for fold, size in zip(folds, sizes, strict=True):
+            rotated = environment_covariances(fold, within=within, basis=B)
+            total += size[:, None, None] * rotated
+            squares += np.tensordot(size, np.square(rotated), axes=1)
+        squares -= np.tensordot(1.0 / sizes.sum(axis=0), np.square(total), axes=1)
         n_within = len(test.n_samples) * (len(folds) - 1)
         means = (test.mean - test.grand_mean()) @ B
-        return cls(test.n_samples, means, covariances, spread / n_within, n_within)
+        return cls(test.n_samples, means, covariances, squares / n_within, n_within)
 
 
 def choose_dimension(

@@ -132,13 +132,14 @@ class StationaryInstruments(Learner):
         columns = folds[0].index("instrument")
         folds = [fold.select(columns) for fold in folds]
         held_out = tuple(range(self.n_folds - self.n_held_out, self.n_folds))
-        everyone = merge_moments(folds)
-        if len(everyone.environments) < 2:
+        environments = folds[0].environments
+        if len(environments) < 2:
             raise InputError(
-                f"At least two environments are required to learn, but there is only {everyone.environments[0]}. "
+                f"At least two environments are required to learn, but there is only {environments[0]}. "
                 "Give a column with two or more levels (site, ancestry group, region)."
             )
         training = merge_moments(folds[: held_out[0]])
+        everyone = training + merge_moments(folds[held_out[0] :])
         trained = solve_stationary(training, within=within, shrink=self.shrink)
         rank = len(trained.eigenvalues)
         if self.n_latent is not None and self.n_latent > rank:
@@ -161,7 +162,7 @@ class StationaryInstruments(Learner):
             confounded_loadings=final_system.basis[:, p:],
             eigenvalues=final_system.eigenvalues,
             path=path,
-            saturated=shifts >= len(everyone.environments) - 1 and not informative,
+            saturated=shifts >= len(environments) - 1 and not informative,
             shift_rank=shifts,
             covariance_informative=informative,
             n_null=final_system.n_null,

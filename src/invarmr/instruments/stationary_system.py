@@ -70,26 +70,33 @@ class StationarySystem:
     n_null: int
 
 
-def environment_covariances(moments: EnvironmentMoments, *, within: bool) -> FloatArray:
-    """Covariance of the columns in every environment, (E, d, d).
+def environment_covariances(
+    moments: EnvironmentMoments, *, within: bool, basis: FloatArray | None = None
+) -> FloatArray:
+    """Covariance of the columns in every environment, (E, d, d), or of the directions of a basis (d, r), (E, r, r).
 
     With `within`, each column is first scaled to its pooled variance in every environment, so that only correlations
     can differ. This is right for allele copies: their variance 2f(1-f) moves with the allele frequency f even for a
     combination of variants that is unrelated to ancestry. A column that is constant in an environment keeps its
     pooled variance there.
     """
-    covariance = moments.covariance()
-    if not within:
-        return covariance
-    weights = moments.n_samples / moments.n_total
-    variances = np.einsum("ejj->ej", covariance)
-    pooled = np.sqrt(weights @ variances)
+    divisor = np.maximum(moments.n_samples - 1, 1)
+    variances = np.einsum("ejj->ej", moments.crossproduct) / divisor[:, None]
+    pooled = np.sqrt(moments.n_samples @ variances / moments.n_total)
     own = np.sqrt(variances)
-    factor = np.divide(pooled, own, out=np.zeros_like(own), where=own > 0)
-    scaled = covariance * factor[:, :, None] * factor[:, None, :]
-    e, j = np.nonzero(own <= 0)
-    scaled[e, j, j] = np.broadcast_to(pooled**2, own.shape)[e, j]
-    return np.asarray(scaled)
+    factor = np.divide(pooled, own, out=np.zeros_like(own), where=own > 0) if within else np.ones_like(own)
+    factor /= np.sqrt(divisor)[:, None]
+    constant = (own <= 0) & (pooled > 0) & within
+    out = []
+    for cross, scale, still in zip(moments.crossproduct, factor, constant, strict=True):
+        if basis is None:
+            C = cross * scale[:, None] * scale
+            C[still, still] = pooled[still] ** 2
+        else:
+            scaled, kept = basis * scale[:, None], basis[still] * pooled[still, None]
+            C = scaled.T @ cross @ scaled + kept.T @ kept
+        out.append(C)
+    return np.stack(out)
 
 
 def solve_stationary(moments: EnvironmentMoments, *, within: bool, shrink: bool = True) -> StationarySystem:

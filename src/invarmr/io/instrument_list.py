@@ -29,7 +29,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 
 TEXTS = ("variant", "effect_allele", "other_allele")
 NUMBERS = ("effect_allele_frequency", "weight", "weight_std_error", "weight_p_value")
-ALLELE = r"^(?:[ACGT]+|[ID])$"
+ALLELE = r"^(?:[ACGT]+|[ID]|[1-4])$"
 
 
 def read_instrument_list(path: str | Path) -> pl.DataFrame:
@@ -51,8 +51,9 @@ def read_instrument_list(path: str | Path) -> pl.DataFrame:
     Raises
     ------
     InputError
-        A column is missing, or a row has no variant id, an allele that is not made of A, C, G, T (or I, D), text in
-        a number, a standard error that is not positive, or a frequency or p-value outside [0, 1].
+        A column is missing, or a row has no variant id, an allele that is not made of A, C, G, T (or one of the codes
+        I, D, 1, 2, 3, 4), text in a number, a standard error that is not positive, or a frequency or p-value outside
+        [0, 1].
     """
     raw = read_table(path, string_columns="all")
     names = _columns_found(raw)
@@ -101,7 +102,7 @@ def _the_other_of(raw: pl.DataFrame, effect_column: str) -> pl.Series:
 def _check_texts(frame: pl.DataFrame, path: str | Path) -> None:
     _refuse(frame, frame["variant"].is_null(), path, "every row must name a variant", "variant")
     effect, other = frame["effect_allele"], frame["other_allele"]
-    required = "alleles must be made of the letters A, C, G, T (or be I or D)"
+    required = "alleles must be made of the letters A, C, G, T (or be one of I, D, 1, 2, 3, 4)"
     _refuse(frame, ~effect.str.contains(ALLELE).fill_null(False), path, required, "effect_allele")
     _refuse(frame, ~other.str.contains(ALLELE).fill_null(True), path, required, "other_allele")
     _refuse(frame, (effect == other).fill_null(False), path, "the two alleles must differ", "other_allele")

@@ -24,7 +24,7 @@ from invarmr.errors import InputError
 from invarmr.io.delimited import existing_file
 from invarmr.io.plink_tables import read_sample_ids, read_variants
 
-__all__ = ["PlinkReader", "open_genotypes"]
+__all__ = ["PlinkReader", "genotype_files", "open_genotypes"]
 
 MAGIC = b"\x6c\x1b"
 SAMPLE_MAJOR, VARIANT_MAJOR, FIXED_HARD_CALLS, STANDARD_PGEN = b"\x00", b"\x01", b"\x02", b"\x10"
@@ -155,14 +155,26 @@ def open_genotypes(path: str | Path) -> GenotypeReader:
         )
     existing_file(path, "genotype file")
     plink1 = path.suffix == ".bed"
-    variant_table = _beside(path, (".bim",) if plink1 else (".pvar", ".pvar.zst", ".pvar.gz", ".bim"))
-    sample_table = _beside(path, (".fam",) if plink1 else (".psam", ".fam"))
+    _, variant_table, sample_table = genotype_files(path)
     variants, sample_ids = read_variants(variant_table), read_sample_ids(sample_table)
     if plink1:
         _check_bed(path, n_variants=variants.height, n_samples=len(sample_ids))
         return PlinkReader(path, variants, sample_ids, has_dosages=False)
     has_dosages = _check_pgen(path, variant_table, sample_table, variants.height, len(sample_ids))
     return PlinkReader(path, variants, sample_ids, has_dosages=has_dosages)
+
+
+def genotype_files(path: Path) -> tuple[Path, Path, Path]:
+    """The three files that `open_genotypes` reads: calls, table of variants, table of samples.
+
+    Raises
+    ------
+    InputError
+        A table is not beside the calls.
+    """
+    plink1 = path.suffix == ".bed"
+    variant_table = _beside(path, (".bim",) if plink1 else (".pvar", ".pvar.zst", ".pvar.gz", ".bim"))
+    return path, variant_table, _beside(path, (".fam",) if plink1 else (".psam", ".fam"))
 
 
 def _suggestion(path: Path) -> str:

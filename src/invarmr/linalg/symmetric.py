@@ -21,12 +21,16 @@ def range_whitener(S: FloatArray, tolerance: float = RANK_TOLERANCE) -> FloatArr
 
     S is first scaled to unit diagonal, so that the rank does not depend on the units of the columns; directions
     whose eigenvalue is below `tolerance` times the largest are dropped, and columns without variance with them.
+    R is the inverse Cholesky factor where S is clearly of full rank, and built from eigenvectors where it is not.
     """
     scale = np.sqrt(np.clip(np.diag(S), 0.0, None))
     used = scale > 0
     if not used.any():
         return np.zeros((S.shape[0], 0))
     correlation = S[np.ix_(used, used)] / np.outer(scale[used], scale[used])
+    if used.all() and (factor := _clear_cholesky(correlation)) is not None:
+        inverse, _ = linalg.lapack.dtrtri(factor, lower=1)
+        return np.asarray(inverse.T / scale[:, None])
     values, vectors = linalg.eigh(correlation)
     kept = values > tolerance * values[-1]
     R = np.zeros((S.shape[0], int(kept.sum())))
@@ -40,17 +44,26 @@ def solve_on_range(S: FloatArray, B: FloatArray) -> tuple[FloatArray, int]:
         return np.zeros_like(B), 0
     scale = np.sqrt(np.clip(np.diag(S), 0.0, None))
     if (scale > 0).all():
-        correlation = S / np.outer(scale, scale)
-        try:
-            factor = linalg.cholesky(correlation, lower=True)
-        except linalg.LinAlgError:
-            factor = None
-        if factor is not None and np.diag(factor).min() > np.sqrt(RANK_TOLERANCE) * 10:
+        factor = _clear_cholesky(S / np.outer(scale, scale))
+        if factor is not None:
             shape = (-1,) + (1,) * (B.ndim - 1)
             scaled = linalg.cho_solve((factor, True), B / scale.reshape(shape))
             return scaled / scale.reshape(shape), S.shape[0]
     R = range_whitener(S)
     return R @ (R.T @ B), R.shape[1]
+
+
+def _clear_cholesky(correlation: FloatArray) -> FloatArray | None:
+    """The lower Cholesky factor of a correlation matrix, or None where its rank is in any doubt."""
+    try:
+        factor = linalg.cholesky(correlation, lower=True)
+    except linalg.LinAlgError:
+        return None
+    return factor if np.diag(factor).min() > _CLEAR else None
+
+
+_CLEAR = 1e-3
+"""Smallest diagonal of a Cholesky factor (a conditional standard deviation) that leaves no doubt of the rank."""
 
 
 def generalised_eigen(Q: FloatArray, S: FloatArray) -> tuple[FloatArray, FloatArray]:

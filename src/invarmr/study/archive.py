@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import DimensionStep, LatentInstruments, Leak
 from invarmr.data.moments import EnvironmentMoments, merge_moments
+from invarmr.errors import InputError
 from invarmr.io.plink import open_genotypes
-from invarmr.provenance import check_fingerprint, describe_run
+from invarmr.provenance import check_fingerprint, describe_run, fingerprint
 from invarmr.study.config import StudyConfig
 from invarmr.study.layout import require, write_arrays, write_json, write_table
 from invarmr.study.phenotypes import columns_of
@@ -61,6 +63,7 @@ class Archive:
         frame = pl.read_parquet(require(self.folder, "state/cohort.parquet", "read"))
         for recorded in self.provenance["inputs"]:
             check_fingerprint(recorded)
+            _check_content(recorded, since=self.provenance["started"])
         with np.load(require(self.folder, "state/instruments.npz", "read")) as stored:
             return _cohort(self.config, frame, dict(stored))
 
@@ -131,6 +134,14 @@ class Archive:
         """Record how long verbs took."""
         self.provenance["seconds"].update(seconds)
         write_json(self.folder / "provenance.json", self.provenance)
+
+
+def _check_content(recorded: Mapping[str, Any], *, since: str) -> None:
+    """Make sure that an input of the same size, but written after the study was read, is the same byte by byte."""
+    path = Path(recorded["path"])
+    if path.stat().st_mtime >= datetime.fromisoformat(since).timestamp():
+        if fingerprint(path)["sha256"] != recorded["sha256"]:
+            raise InputError(f"{path} was changed after the study was read. Put it back, or read again.")
 
 
 def _variants_table(account: pl.DataFrame) -> pl.DataFrame:

@@ -25,6 +25,7 @@ __all__ = [
     "RunConfig",
     "StudyConfig",
     "TruthConfig",
+    "check_seed",
     "with_seed",
 ]
 
@@ -32,8 +33,8 @@ PLANNED_LEARNERS = ("polynomial", "flow", "autoencoder")
 
 
 def _beside_study_file(path: Path, info: ValidationInfo) -> Path:
-    folder = (info.context or {}).get("folder")
-    return folder / path.expanduser() if folder is not None else path
+    folder: Path = (info.context or {}).get("folder", Path())
+    return (folder / path.expanduser()).absolute()
 
 
 StudyPath = Annotated[Path, AfterValidator(_beside_study_file)]
@@ -194,7 +195,19 @@ class StudyConfig(_Section):
             )
         if self.estimate.std_errors == "clustered" and self.phenotypes.cluster is None:
             raise ValueError('[estimate] std_errors = "clustered" needs the column in [phenotypes] cluster')
+        self._scores_have_no_other_role()
         return self
+
+    def _scores_have_no_other_role(self) -> None:
+        table = self.phenotypes
+        others = (table.sample_id, table.exposure, table.outcome, table.environment, *table.covariates)
+        for place, names in (("instruments", self.instruments.columns), ("components", self.components.columns)):
+            taken = [name for name in names if name in others]
+            if taken:
+                raise ValueError(
+                    f"[{place}] columns names {first_few(taken)}, which has another role in [phenotypes]; name each "
+                    "column once"
+                )
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
@@ -208,8 +221,8 @@ class StudyConfig(_Section):
         Returns
         -------
         StudyConfig
-            Settings with every default filled in and every path absolute or relative to the working directory, as
-            `path` is.
+            Settings with every default filled in and every path absolute, so that the archive can be taken up from
+            any working directory.
 
         Raises
         ------
@@ -284,16 +297,25 @@ def _keys_of(model: type[BaseModel], section: str) -> list[str]:
     return [key for option in options if hasattr(option, "model_fields") for key in option.model_fields]
 
 
+def check_seed(seed: int) -> int:
+    """The seed, if it is one that every part of a study takes.
+
+    Raises
+    ------
+    InputError
+        A negative seed, or one of more than 63 bits.
+    """
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed must be a whole number from 0 up, below 2^63, but is {seed}.")
+    return seed
+
+
 def with_seed(config: StudyConfig, seed: int | None) -> StudyConfig:
     """The same settings with another seed; None leaves it as it is.
 
     Raises
     ------
     InputError
-        A negative seed.
+        A seed that `check_seed` refuses.
     """
-    if seed is None:
-        return config
-    if seed < 0:
-        raise InputError(f"seed must be a whole number from 0 up, but is {seed}.")
-    return config.model_copy(update={"run": RunConfig(seed=seed)})
+    return config if seed is None else config.model_copy(update={"run": RunConfig(seed=check_seed(seed))})

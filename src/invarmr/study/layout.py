@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import signal
+import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,17 @@ import polars as pl
 from invarmr.arrays import FloatArray
 from invarmr.errors import InputError
 
-__all__ = ["OUTPUTS", "VERBS", "forget_after", "require", "staged_folder", "write_arrays", "write_json", "write_table"]
+__all__ = [
+    "OUTPUTS",
+    "VERBS",
+    "forget_after",
+    "require",
+    "staged_folder",
+    "whole_file",
+    "write_arrays",
+    "write_json",
+    "write_table",
+]
 
 VERBS = ("read", "learn", "estimate", "diagnose", "report")
 
@@ -43,36 +55,65 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 def staged_folder(out: Path) -> Iterator[Path]:
     """A hidden folder inside `out` whose files are moved into place at the end, or removed if anything fails.
 
-    Files of an earlier run are replaced, other files in `out` are left alone; an `out` that had to be made is removed
+    Files of an earlier run are replaced, other files in `out` are left alone; folders that had to be made are removed
     again on failure.
+
+    Raises
+    ------
+    InputError
+        `out` is a file, or cannot be made or written.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"--out must be a folder, but {out} is a file. Choose another name.")
-    made = not out.exists()
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out} could not be made ({error.strerror}). Choose a folder that can be written.") from error
-    part = out / f".partial-{os.getpid()}"
-    part.mkdir()
-    try:
-        yield part
-        known = {name for names in OUTPUTS.values() for name in names}
-        for name in sorted(known):
-            if not (part / name).exists():
-                (out / name).unlink(missing_ok=True)
-        for path in sorted(p for p in part.rglob("*") if p.is_file()):
-            target = out / path.relative_to(part)
-            target.parent.mkdir(exist_ok=True)
-            path.replace(target)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            part = Path(tempfile.mkdtemp(prefix=".partial-", dir=out))
+        except OSError as error:
+            raise InputError(
+                f"--out {out}: nothing can be written there ({error.strerror}). Choose a folder that can be written."
+            ) from error
+        try:
+            yield part
+            with _uninterrupted():
+                _move_into_place(part, out)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
-        if made and out.exists() and not any(out.iterdir()):
-            out.rmdir()
+        for folder in made:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _move_into_place(part: Path, out: Path) -> None:
+    for name in sorted(name for names in OUTPUTS.values() for name in names):
+        if not (part / name).exists():
+            (out / name).unlink(missing_ok=True)
+    for path in sorted(p for p in part.rglob("*") if p.is_file()):
+        target = out / path.relative_to(part)
+        target.parent.mkdir(exist_ok=True)
+        path.replace(target)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put off an interrupt from the keyboard until the block is done, so that an archive never mixes two runs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if caught:
+        raise KeyboardInterrupt
 
 
 def forget_after(archive: Path, verb: str) -> None:
-    """Remove what later verbs wrote: it no longer follows from what `verb` is about to write."""
+    """Remove what later verbs wrote, before `verb` writes what it no longer follows from."""
     for later in VERBS[VERBS.index(verb) + 1 :]:
         for name in OUTPUTS[later]:
             (archive / name).unlink(missing_ok=True)
@@ -92,25 +133,31 @@ def require(archive: Path, name: str, verb: str) -> Path:
     return path
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A hidden name beside `path`, renamed to it at the end, or removed if anything fails."""
+    temporary = path.with_name(f".part-{path.name}")
+    path.parent.mkdir(exist_ok=True)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_table(path: Path, frame: pl.DataFrame) -> None:
     """Write a tab-separated table, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    path.parent.mkdir(exist_ok=True)
-    frame.write_csv(temporary, separator="\t")
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        frame.write_csv(temporary, separator="\t")
 
 
 def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
     """Write JSON, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    path.parent.mkdir(exist_ok=True)
-    temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, FloatArray | np.ndarray[Any, Any]]) -> None:
     """Write named arrays as .npz, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part.npz")
-    path.parent.mkdir(exist_ok=True)
-    np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes **kwargs of arrays as positional
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes **kwargs of arrays as positional

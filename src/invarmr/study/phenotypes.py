@@ -70,7 +70,9 @@ def read_phenotypes(config: StudyConfig) -> Phenotypes:
         _check_environment(frame, settings.environment, str(path), needed=config.learn.method != "none")
         frame = frame.with_columns(pl.col(settings.environment).alias(_ENVIRONMENT))
     numeric = [name for name in dict.fromkeys(numbers) if name not in settings.categorical]
-    frame = frame.with_columns(_as_number(frame[name], str(path)) for name in numeric)
+    frame = frame.with_columns(
+        _as_number(frame[name], str(path), covariate=name in settings.covariates) for name in numeric
+    )
     frame, covariates = _indicators(frame, settings.covariates, settings.categorical)
     lost = [Lost("read", *row, "in the phenotype table") for row in _count(frame)]
     needed = [*numeric, *settings.categorical, *([settings.cluster] if settings.cluster else [])]
@@ -79,11 +81,22 @@ def read_phenotypes(config: StudyConfig) -> Phenotypes:
         lost += [Lost("dropped", *row, f"{name} is missing") for row in _count(missing)]
         frame = frame.filter(pl.col(name).is_not_null())
     if frame.height == 0:
-        raise InputError(f"{path}: no sample has all of {first_few(needed, 20)}. Check the columns and missing codes.")
+        raise InputError(
+            f"{path}: no sample has all of {first_few(dict.fromkeys(needed), 20)}. {_what_is_missing(lost)} Check the "
+            "columns and missing codes, or leave a column out."
+        )
     return Phenotypes(frame, covariates, tuple(lost))
 
 
 _ENVIRONMENT = "__environment__"
+
+
+def _what_is_missing(lost: Sequence[Lost]) -> str:
+    counts: dict[str, int] = {}
+    for item in lost:
+        if item.stage == "dropped":
+            counts[item.reason] = counts.get(item.reason, 0) + item.n_samples
+    return "; ".join(f"{reason} in {count} rows" for reason, count in counts.items()) + "."
 
 
 def _count(frame: pl.DataFrame) -> list[tuple[str, int]]:
@@ -121,7 +134,7 @@ def _check_environment(frame: pl.DataFrame, name: str, path: str, *, needed: boo
         )
 
 
-def _as_number(column: pl.Series, path: str) -> pl.Series:
+def _as_number(column: pl.Series, path: str, *, covariate: bool) -> pl.Series:
     if column.dtype.is_numeric() or column.dtype == pl.Boolean:
         number = column.cast(pl.Float64)
     else:
@@ -131,7 +144,8 @@ def _as_number(column: pl.Series, path: str) -> pl.Series:
             raise InputError(
                 f"{path}: {column.name} must be numeric, but {len(bad)} values are not: "
                 f"{first_few(bad.unique(maintain_order=True))}. "
-                "Correct them, or name them in [phenotypes] missing_codes."
+                "Correct them, or name them in [phenotypes] missing_codes"
+                + (f'; if they are groups, list {column.name} in [phenotypes] categorical.' if covariate else ".")
             )
     infinite = int(number.is_infinite().sum())
     if infinite:

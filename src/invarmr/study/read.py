@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from invarmr.data.instrument_source import ArrayInstruments, GenotypeInstruments
 from invarmr.errors import InputError, first_few
 from invarmr.genetics.ancestry import principal_components
 from invarmr.genetics.thinning import thin_variants
+from invarmr.io.delimited import existing_file
 from invarmr.io.instrument_list import read_instrument_list
 from invarmr.io.plink import open_genotypes
 from invarmr.io.tables import read_table, require_columns
@@ -211,14 +213,29 @@ def _components(
 
 def _truth(config: StudyConfig, frame: pl.DataFrame) -> tuple[FloatArray, tuple[str, ...]]:
     none = np.zeros((frame.height, 0)), ()
-    if config.truth is None or config.truth.samples is None:
+    if config.truth is None:
+        return none
+    _check_truth(config.truth.path)
+    if config.truth.samples is None:
         return none
     name = config.phenotypes.sample_id
     path = config.truth.samples
     table = read_table(path, string_columns=[name])
     require_columns(table, [name], path)
+    table = table.unique(subset=name, keep="first")
     names = tuple(column for column in table.columns if column not in (name, "confounder"))
     joined = frame.select(name).join(table, on=name, how="left", maintain_order="left")
     if joined.select(pl.any_horizontal(pl.all().is_null()).any()).item():
         raise InputError(f"{path}: every sample of the study must be there, but some are not. Simulate the study anew.")
     return columns_of(joined, names), names
+
+
+def _check_truth(path: Path) -> None:
+    try:
+        content = json.loads(existing_file(path, "[truth] file").read_text(encoding="utf-8"))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: JSON was required for the truth, but this is not valid: {error}.") from error
+    if not isinstance(content, dict) or not isinstance(content.get("effect"), int | float):
+        raise InputError(f"{path}: a JSON object with a number under \"effect\" was required for the truth.")

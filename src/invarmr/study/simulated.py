@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +72,7 @@ def write_admixture_study(cohort: SimulatedCohort, out: Path | str, *, overwrite
     Raises
     ------
     InputError
-        `out` is a file, or a folder that holds other files and `overwrite` is false.
+        `out` is a file or cannot be written, or is a folder that holds other files and `overwrite` is false.
     """
     folder = Path(out)
     others = _other_files(folder)
@@ -81,14 +81,20 @@ def write_admixture_study(cohort: SimulatedCohort, out: Path | str, *, overwrite
             f"{folder} holds files that are not of a simulated study ({first_few(others)}): choose a new folder, "
             "or overwrite=True to write beside them."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    part.mkdir()
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        hidden = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise InputError(
+            f"{folder} could not be made ({error.strerror}). Choose a folder that can be written."
+        ) from error
+    part = hidden / folder.name
+    try:
+        part.mkdir()
         _write_files(cohort, part)
         _put(part, folder, keep=bool(others))
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(hidden, ignore_errors=True)
     return folder / "study.toml"
 
 

@@ -15,6 +15,7 @@ from invarmr.diagnostics.battery import Diagnostics
 from invarmr.diagnostics.exchangeability import Balance
 from invarmr.diagnostics.stability import EnvironmentEstimate
 from invarmr.estimators.estimate import Estimate
+from invarmr.study.layout import whole_file
 
 __all__ = [
     "balance_table",
@@ -170,9 +171,8 @@ def write_instruments(path: Path, cohort: Cohort, latent: LatentInstruments) -> 
                 }
             )
             frame.write_parquet(parts / f"{number:06d}.parquet", compression="lz4")
-        temporary = path.with_name(f".{path.name}.part")
-        pl.scan_parquet(sorted(parts.glob("*.parquet"))).sink_parquet(temporary, compression="zstd")
-        temporary.replace(path)
+        with whole_file(path) as temporary:
+            pl.scan_parquet(sorted(parts.glob("*.parquet"))).sink_parquet(temporary, compression="zstd")
     finally:
         for file in parts.glob("*"):
             file.unlink()

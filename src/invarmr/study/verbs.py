@@ -16,6 +16,7 @@ from invarmr.diagnostics.battery import diagnose
 from invarmr.estimators.estimate import Estimate
 from invarmr.instruments.base import assign_folds
 from invarmr.instruments.stationary import StationaryInstruments
+from invarmr.io.plink import genotype_files
 from invarmr.report.html import write_report
 from invarmr.study.archive import Archive
 from invarmr.study.config import StudyConfig
@@ -45,6 +46,7 @@ def read_archive(config: StudyConfig, archive: Archive, progress: Progress) -> N
     study = read_study(config, progress)
     cohort = study.cohort
     seed = config.run.seed
+    forget_after(archive.folder, "read")
     archive.save_study(study, config, _inputs(config))
     fold = assign_folds(cohort.environment, n_folds=N_FOLDS, seed=seed)
     folds = [np.flatnonzero(fold == k) for k in range(N_FOLDS)]
@@ -53,18 +55,17 @@ def read_archive(config: StudyConfig, archive: Archive, progress: Progress) -> N
         write_table(archive.folder / "components.tsv", components_table(cohort, seed=seed))
     if config.truth is not None:
         shutil.copyfile(config.truth.path, archive.folder / "truth.json")
-    forget_after(archive.folder, "read")
 
 
 def _inputs(config: StudyConfig) -> list[Path]:
-    paths = [config.phenotypes.path]
+    paths: list[Path | str | None] = [config.phenotypes.path]
     if config.genotypes is not None:
-        bed = config.genotypes.path
-        siblings = (".bim", ".fam") if bed.suffix == ".bed" else (".pvar", ".pvar.zst", ".psam")
-        paths += [bed, *(path for ending in siblings if (path := bed.with_suffix(ending)).exists())]
-    if isinstance(config.instruments.variants, Path):
-        paths.append(config.instruments.variants)
-    return paths
+        paths += genotype_files(config.genotypes.path)
+        paths += [config.components.variants] if config.components.count else []
+    paths.append(config.instruments.variants)
+    if config.truth is not None:
+        paths += [config.truth.path, config.truth.samples]
+    return list(dict.fromkeys(path for path in paths if isinstance(path, Path)))
 
 
 def learn_archive(archive: Archive) -> LatentInstruments | None:
@@ -81,11 +82,12 @@ def learn_archive(archive: Archive) -> LatentInstruments | None:
         )
         latent = learner.fit(archive.moments, seed=archive.config.run.seed)
         latent = latent.with_people(source=archive.cohort.instruments, fold=archive.fold)
+    forget_after(archive.folder, "learn")
+    if latent is not None:
         write_table(archive.folder / "eigenvalues.tsv", eigenvalue_table(latent))
         write_table(archive.folder / "loadings.tsv", loading_table(latent, _effect_alleles(archive)))
         write_instruments(archive.folder / "instruments.parquet", archive.cohort, latent)
     archive.save_latent(latent)
-    forget_after(archive.folder, "learn")
     return latent
 
 
@@ -98,8 +100,8 @@ def estimate_archive(archive: Archive) -> list[Estimate]:
     """ESTIMATE: every estimator on every instrument set."""
     estimates, headline = all_estimates(archive.cohort, archive.pooled, archive.latent, archive.config.estimate)
     table = estimate_table(estimates, headline, archive.cohort, archive.config.run.seed)
-    write_table(archive.folder / "estimates.tsv", table)
     forget_after(archive.folder, "estimate")
+    write_table(archive.folder / "estimates.tsv", table)
     return estimates
 
 
@@ -116,11 +118,11 @@ def diagnose_archive(archive: Archive) -> Verdict:
         seed=archive.config.run.seed,
         held_out_moments=held_out,
     )
+    forget_after(archive.folder, "diagnose")
     write_table(archive.folder / "diagnostics.tsv", diagnostics_table(found))
     write_table(archive.folder / "environments.tsv", environment_table(found.environments))
     write_table(archive.folder / "balance.tsv", balance_table(found.balance))
     write_json(archive.folder / "verdict.json", verdict_content(found, latent))
-    forget_after(archive.folder, "diagnose")
     return found.verdict
 
 
