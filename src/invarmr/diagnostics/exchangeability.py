@@ -84,8 +84,9 @@ def balance_checks(item: Balance, n_environments: int, n_components: int) -> tup
         ("environment", item.r2_environment, item.chance_environment, n_environments - 1),
         ("principal components", item.r2_components, item.chance_components, n_components),
     ):
+        verb = "explain" if what.endswith("s") else "explains"
         test = f"balance on {what}, {item.instrument_set} instruments"
-        null = f"{what} explains no more of the instruments than chance"
+        null = f"{what} {verb} no more of the instruments than chance"
         if count == 0:
             out.append(not_applicable("exchangeability", test, null, "no principal components were given or computed"))
             continue
@@ -98,7 +99,7 @@ def balance_checks(item: Balance, n_environments: int, n_components: int) -> tup
                 statistic=mean,
                 df=str(count),
                 conclusion=(
-                    f"{what} explains {100 * mean:.2g} % of an instrument on average, "
+                    f"{what} {verb} {100 * mean:.2g} % of an instrument on average, "
                     f"at most {100 * float(np.max(r2)):.2g} %; chance gives {100 * chance:.2g} %"
                 ),
                 reason="held-out people; a description, not a test",

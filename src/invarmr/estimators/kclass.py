@@ -28,6 +28,7 @@ from invarmr.estimators.variance import (
     row_variance,
 )
 from invarmr.inference.wald import check_level, wald_p_value, wald_set
+from invarmr.linalg.symmetric import RANK_TOLERANCE
 
 __all__ = ["Fuller", "KClass", "LimitedInformationML", "OrdinaryLeastSquares", "TwoStageLeastSquares"]
 
@@ -65,15 +66,20 @@ class KClass(ABC):
         Raises
         ------
         InputError
-            Exposure without variance given the controls, `many-instrument` errors with OLS or 2SLS, or errors that
+            Exposure without variance given the controls, outcome its exact multiple, `many-instrument` errors with OLS or 2SLS, or errors that
             need rows where there are only moments.
         """
         parts = design.partialled
         T, A = parts.total, parts.projected
+        if T[1, 1] <= 0:
+            raise InputError("The exposure does not vary once the controls are partialled out: nothing to fit.")
+        if T[0, 0] * T[1, 1] - T[0, 1] ** 2 <= RANK_TOLERANCE * T[0, 0] * T[1, 1]:
+            raise InputError(
+                "Given the controls, the outcome is an exact multiple of the exposure, or does not vary: there is no "
+                "error to measure the effect against. Check that exposure and outcome are different variables."
+            )
         kappa = self.kappa(parts)
         H = T[1, 1] - kappa * (T[1, 1] - A[1, 1])
-        if T[1, 1] <= 0 or H == 0:
-            raise InputError("The exposure does not vary once the controls are partialled out: nothing to fit.")
         theta = float((T[0, 1] - kappa * (T[0, 1] - A[0, 1])) / H)
         inflation = learning_inflation(design, theta) if self.count_learning and self.uses_instruments else 1.0
         std_error = float(np.sqrt(inflation * self._variance(design, theta, kappa, float(H))))
@@ -171,13 +177,13 @@ class Fuller(KClass):
 
 
 def liml_kappa(parts: Partialled) -> float:
-    """The smallest root of |T - kappa (T - A)|; 1 when just identified."""
+    """The smallest root of |T - kappa (T - A)|, 1 / (1 - a) with a the smallest of |A - a T|; 1 when just identified."""
     if parts.n_instruments == 1:
         return 1.0
-    outside = parts.total - parts.projected
     scale = np.sqrt(np.diag(parts.total))
-    T, M = parts.total / np.outer(scale, scale), outside / np.outer(scale, scale)
-    return float(max(linalg.eigh(T, M, eigvals_only=True)[0], 1.0))
+    T, A = parts.total / np.outer(scale, scale), parts.projected / np.outer(scale, scale)
+    share = linalg.eigh(A, T, eigvals_only=True)[0]
+    return float(1.0 / (1.0 - max(share, 0.0)))
 
 
 def first_stage(parts: Partialled) -> tuple[float, float]:

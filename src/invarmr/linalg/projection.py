@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from invarmr.arrays import FloatArray, IntArray
-from invarmr.linalg.symmetric import solve_on_range
+from invarmr.linalg.symmetric import RANK_TOLERANCE, solve_on_range
 
 __all__ = ["partial_out"]
 
@@ -16,7 +16,7 @@ __all__ = ["partial_out"]
 def partial_out(G: FloatArray, kept: IntArray, controls: IntArray) -> tuple[FloatArray, FloatArray, int]:
     """X' M_C X for the kept columns X, by the Schur complement; also the coefficients of X on C, and rank C.
 
-    X' M_C X = G_XX - G_XC G_CC^+ G_CX. Source: Frisch & Waugh (1933), Lovell (1963).
+    X' M_C X = G_XX - G_XC G_CC^+ G_CX; a column that C explains but for rounding becomes exactly zero. Source: Frisch & Waugh (1933), Lovell (1963).
 
     Returns
     -------
@@ -28,4 +28,6 @@ def partial_out(G: FloatArray, kept: IntArray, controls: IntArray) -> tuple[Floa
     cross = G[np.ix_(controls, kept)]
     coefficients, rank = solve_on_range(G[np.ix_(controls, controls)], cross)
     partialled = block - cross.T @ coefficients
+    explained = np.diag(partialled) <= RANK_TOLERANCE * np.diag(block)
+    partialled[explained], partialled[:, explained] = 0.0, 0.0
     return (partialled + partialled.T) / 2, coefficients, rank

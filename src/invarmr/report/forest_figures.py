@@ -17,7 +17,7 @@ from invarmr.report.wording import SET_NAMES
 
 __all__ = ["environment_forest", "estimate_forest"]
 
-MARKERS = {"OLS": "o", "2SLS": "s", "LIML": "D", "Fuller": "^"}
+MARKERS = {"OLS": "o", "2SLS": "s", "LIML": "D", "Fuller": "^", "PO(V)-LIML": "P"}
 ROW = 0.235  # inches
 Interval = tuple[float | None, float | None, float | None]
 

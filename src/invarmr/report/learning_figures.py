@@ -74,7 +74,7 @@ def invariance_plot(archive: Archive) -> Drawing:
         return Drawing("invariance", title, reason="invariance on held-out people was not measured in this run")
     reading = (
         "each line sorts the instruments by how much environment labels tell of them in held-out people; after "
-        "learning the line should lie flat on the level of chance."
+        "learning the line should lie around the level of chance."
     )
     return draw("invariance", title, reading, lambda: _plot_invariance(frame))
 

@@ -129,6 +129,8 @@ def _estimation(archive: Archive) -> str:
     if errors == "many-instrument" and headline.instruments != "none":
         text += " and standard errors that stay right with many instruments "
         text += _cite("Bekker 1994", "Hansen et al. 2008")
+        if "error of learning" in headline.note:
+            text += ", multiplied to first order for the error with which the instruments were learned"
     elif errors:
         text += f" and {errors} standard errors"
     return text + f". Intervals are at the level {show_share(headline.level)}."

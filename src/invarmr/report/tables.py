@@ -129,7 +129,7 @@ def path_table(archive: Archive) -> Table:
 def _finding(step: Mapping[str, Any]) -> str:
     """What the smallest p-value shows, or does not."""
     detail = str(step.get("detail") or "")
-    return detail if step.get("rejected") or not detail else f"not shown: {detail}"
+    return detail if step.get("rejected") or not detail else f"nothing; smallest: {detail}"
 
 
 def loading_table(archive: Archive, names: Sequence[str]) -> Table:

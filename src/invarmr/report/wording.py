@@ -56,6 +56,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "OLS": "ordinary least squares",
     "2SLS": "two-stage least squares",
     "LIML": "limited-information maximum likelihood",
+    "PO(V)-LIML": "limited-information maximum likelihood, the directions set aside partialled out",
     "Fuller": "Fuller's modified limited-information maximum likelihood",
 }
 

@@ -139,9 +139,9 @@ class Archive:
 def _check_content(recorded: Mapping[str, Any], *, since: str) -> None:
     """Make sure that an input of the same size, but written after the study was read, is the same byte by byte."""
     path = Path(recorded["path"])
-    if path.stat().st_mtime >= datetime.fromisoformat(since).timestamp():
-        if fingerprint(path)["sha256"] != recorded["sha256"]:
-            raise InputError(f"{path} was changed after the study was read. Put it back, or read again.")
+    later = path.stat().st_mtime >= datetime.fromisoformat(since).timestamp()
+    if later and fingerprint(path)["sha256"] != recorded["sha256"]:
+        raise InputError(f"{path} was changed after the study was read. Put it back, or read again.")
 
 
 def _variants_table(account: pl.DataFrame) -> pl.DataFrame:

@@ -30,16 +30,12 @@ def all_estimates(
             item = _estimator(kind, settings).fit(design)
             inflation = item.learning_inflation
             counted = "" if inflation == 1.0 else f"variance x {inflation:.3g} for the error of learning"
-            item = replace(item, note="; ".join(part for part in (note, counted) if part))
-            if kind is LimitedInformationML and item.instruments == lead.instrument_set and not _repeats(rows, item):
+            method = f"PO(V)-{item.method}" if design.confounded_loadings is not None else item.method
+            item = replace(item, method=method, note="; ".join(part for part in (note, counted) if part))
+            if method == LimitedInformationML.method and item.instruments == lead.instrument_set:
                 headline = len(rows)
             rows.append(item)
     return rows, headline
-
-
-def _repeats(rows: list[Estimate], item: Estimate) -> bool:
-    """Whether a row of the same method and instrument set is there already."""
-    return any(row.method == item.method and row.instruments == item.instruments for row in rows)
 
 
 def headline_design(

@@ -145,7 +145,7 @@ def _as_number(column: pl.Series, path: str, *, covariate: bool) -> pl.Series:
                 f"{path}: {column.name} must be numeric, but {len(bad)} values are not: "
                 f"{first_few(bad.unique(maintain_order=True))}. "
                 "Correct them, or name them in [phenotypes] missing_codes"
-                + (f'; if they are groups, list {column.name} in [phenotypes] categorical.' if covariate else ".")
+                + (f"; if they are groups, list {column.name} in [phenotypes] categorical." if covariate else ".")
             )
     infinite = int(number.is_infinite().sum())
     if infinite:

@@ -238,4 +238,4 @@ def _check_truth(path: Path) -> None:
             raise
         raise InputError(f"{path}: JSON was required for the truth, but this is not valid: {error}.") from error
     if not isinstance(content, dict) or not isinstance(content.get("effect"), int | float):
-        raise InputError(f"{path}: a JSON object with a number under \"effect\" was required for the truth.")
+        raise InputError(f'{path}: a JSON object with a number under "effect" was required for the truth.')
