@@ -28,7 +28,7 @@ from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FENCE = re.compile(r"^(`{3,})\s*([\w-]*)\s*$")
+FENCE = re.compile(r"^(`{3,})\s*([^\s`]*)\s*$")
 NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?")
 SECONDS = re.compile(r"\d+(?:\.\d+)? s\b")
 

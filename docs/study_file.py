@@ -58,7 +58,11 @@ def tables() -> str:
         title = inspect.getdoc(model).partition(":")[2].strip().rstrip(".")
         out.append(f"## `[{section}]`\n\n{title[0].upper()}{title[1:]}. This section is {needed}.\n")
         out.append("| key | kind | default | meaning |\n|---|---|---|---|")
-        out += [f"| `{key}` | {kind} | {default} | {said} |" for place, key, kind, default, said in rows() if place == section]
+        out += [
+            f"| `{key}` | {kind} | {default} | {said} |"
+            for place, key, kind, default, said in rows()
+            if place == section
+        ]
         out.append("")
     return "\n".join(out)
 
@@ -111,7 +115,9 @@ class StudyFile(SphinxDirective):
         """Parse the tables in place."""
         self.env.note_dependency(config.__file__)
         lines = tables().splitlines()
-        return self.parse_text_to_nodes(str(StringList(lines, source="study_file")) and "\n".join(lines), allow_section_headings=True)
+        return self.parse_text_to_nodes(
+            str(StringList(lines, source="study_file")) and "\n".join(lines), allow_section_headings=True
+        )
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

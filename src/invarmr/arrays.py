@@ -66,13 +66,17 @@ def finite_matrix(values: ArrayLike, name: str, rows: int | None = None) -> Floa
 
 def _numeric(values: ArrayLike, name: str) -> FloatArray:
     try:
-        return np.array(values, dtype=np.float64)
+        given = np.asarray(values)
+        if given.dtype.kind in "cmM":
+            raise TypeError(f"{given.dtype} values came")
+        return np.array(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} must be numeric, but could not be read as numbers: {error}.") from error
 
 
 def _finite(array: FloatArray, name: str) -> FloatArray:
-    bad = np.flatnonzero(~np.isfinite(array.reshape(array.shape[0], -1)).all(axis=1))
+    finite = np.isfinite(array)
+    bad = np.flatnonzero(~(finite if array.ndim == 1 else finite.all(axis=1)))
     if bad.size:
         raise InputError(
             f"{name} must be finite, but {bad.size} of {array.shape[0]} rows hold NaN or infinity "

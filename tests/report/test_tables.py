@@ -72,7 +72,7 @@ def test_a_path_says_what_was_not_shown(archive_of):
     table = path_table(read_archive(archive_of("identified")))
     assert [row.mark for row in table.rows] == ["", "", "", "headline"]
     assert cells(table)[-1][-2:] == (
-        "not rejected", "not shown: means of the 4 least invariant directions differ between environments",
+        "not rejected", "nothing; smallest: means of the 4 least invariant directions differ between environments",
     )  # fmt: skip
 
 

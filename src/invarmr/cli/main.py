@@ -23,6 +23,7 @@ app = App(
     help="Mendelian randomization when the genetic instruments are themselves confounded with the outcome.",
     version=__version__,
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,  # said below, with what became of the files
 )
 app.command(demo.demo)
 app.command(run.run)
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _status(arguments: list[str]) -> int:
     try:
         result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except CycloptsError as error:
         command = " ".join(["invarmr", *(error.command_chain or ())])
         return _complain(f"{error} (see {command} --help)")

@@ -29,6 +29,6 @@ def finish(folder: Path, verdict: Verdict, *, quiet: bool) -> int:
     for reason in verdict.reasons:
         print(f"  {reason}")
     if not verdict.interpretable:
-        print("  The estimate on the learned instruments is not interpretable as a causal effect.")
+        print("  The headline is not interpretable as a causal effect.")
     print(f"\nreport: {report}")
     return status_of(verdict)

@@ -12,6 +12,7 @@ __all__ = ["run"]
 
 def run(
     study: Path,
+    /,
     *,
     out: Path,
     seed: int | None = None,

@@ -15,7 +15,7 @@ __all__ = ["diagnose", "estimate", "learn", "read", "report"]
 Quiet = Annotated[bool, Parameter(negative="")]
 
 
-def read(study: Path, *, out: Path, seed: int | None = None, quiet: Quiet = False) -> int:
+def read(study: Path, /, *, out: Path, seed: int | None = None, quiet: Quiet = False) -> int:
     """READ a study's files into an archive: samples matched, alleles settled, moments taken.
 
     Parameters
@@ -46,7 +46,7 @@ def read(study: Path, *, out: Path, seed: int | None = None, quiet: Quiet = Fals
     return 0
 
 
-def learn(archive: Path, *, quiet: Quiet = False) -> int:
+def learn(archive: Path, /, *, quiet: Quiet = False) -> int:
     """LEARN which part of the instruments is the same in every environment.
 
     Parameters
@@ -57,18 +57,17 @@ def learn(archive: Path, *, quiet: Quiet = False) -> int:
         Print nothing.
     """
     from invarmr.study.progress import Progress
-    from invarmr.study.verbs import learn_archive
+    from invarmr.study.verbs import describe_latent, learn_archive
 
     progress, opened = Progress(quiet=quiet), _open(archive)
     with progress.verb("learn", "which part of the instruments is the same in every environment"):
         latent = learn_archive(opened)
     opened.add_seconds(progress.seconds)
-    if latent is not None:
-        progress.say(f"            {latent.n_latent} latent instruments, {latent.n_confounded} directions set aside")
+    progress.say(f"            {describe_latent(latent)}")
     return 0
 
 
-def estimate(archive: Path, *, quiet: Quiet = False) -> int:
+def estimate(archive: Path, /, *, quiet: Quiet = False) -> int:
     """ESTIMATE the effect, by every estimator on every instrument set.
 
     Parameters
@@ -91,7 +90,7 @@ def estimate(archive: Path, *, quiet: Quiet = False) -> int:
     return 0
 
 
-def diagnose(archive: Path, *, quiet: Quiet = False) -> int:
+def diagnose(archive: Path, /, *, quiet: Quiet = False) -> int:
     """DIAGNOSE the assumptions of the headline, and give the verdict.
 
     Parameters
@@ -115,7 +114,7 @@ def diagnose(archive: Path, *, quiet: Quiet = False) -> int:
     return status_of(verdict)
 
 
-def report(archive: Path, *, smallest_count: int | None = None, quiet: Quiet = False) -> int:
+def report(archive: Path, /, *, smallest_count: int | None = None, quiet: Quiet = False) -> int:
     """REPORT: write the archive's page; it computes nothing, so it can be redrawn at any time.
 
     Parameters

@@ -25,6 +25,7 @@ __all__ = ["BLOCK", "Account", "Cohort", "InstrumentKind"]
 InstrumentKind = Literal["genotype", "score"]
 BLOCK = 16_384
 """Samples read at a time."""
+_ARRAYS = ("exposure", "outcome", "environment", "sample_ids", "covariates", "components", "truth")
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +99,9 @@ class Cohort:
     account: Account = field(default_factory=Account)
 
     def __post_init__(self) -> None:
-        for name in ("exposure", "outcome", "environment", "covariates", "components", "truth"):
-            object.__setattr__(self, name, read_only(getattr(self, name)))
+        for name in (*_ARRAYS, "weights", "cluster"):
+            array = getattr(self, name)
+            object.__setattr__(self, name, None if array is None else read_only(array))
         _check_ids(self.sample_ids)
         _check_variation(self.exposure, self.exposure_name, "exposure")
         _check_variation(self.outcome, self.outcome_name, "outcome")
@@ -152,8 +154,10 @@ class Cohort:
         """
         values = finite_matrix(instrument, "instrument")
         n, d = values.shape
+        if d == 0:
+            raise InputError("At least one instrument is required, but instrument has no columns.")
         codes, labels = _encode(environment, "environment", n)
-        if instrument_kind == "genotype" and (values.min() < 0 or values.max() > 2):
+        if instrument_kind == "genotype" and n and (values.min() < 0 or values.max() > 2):
             raise InputError(
                 "instrument_kind='genotype' needs allele copies between 0 and 2, but the values run from "
                 f"{values.min():g} to {values.max():g}. Use instrument_kind='score' for anything else."
@@ -281,18 +285,24 @@ def _sample_ids(given: Sequence[str] | None, n: int) -> StrArray:
     return ids
 
 
+_MISSING = ("", "NA", "nan", "<NA>", "NaT")
+
+
 def _encode(labels: Sequence[Any] | ArrayLike, name: str, n: int) -> tuple[IntArray, tuple[str, ...]]:
     values = np.asarray(labels)
     if values.ndim != 1 or len(values) != n:
         raise InputError(f"{name} must have {n} labels, one per sample, but has shape {values.shape}.")
-    missing = [value is None or value != value or str(value).strip() in ("", "NA", "nan") for value in values.tolist()]
+    missing = [value is None or str(value).strip() in _MISSING for value in values.tolist()]
     if any(missing):
         rows = np.flatnonzero(missing)
         raise InputError(
             f"{name} must be known for every sample, but {len(rows)} of {n} are missing (first rows: "
             f"{first_few(rows)}). Drop these samples or give them a level of their own."
         )
-    levels, codes = np.unique(values, return_inverse=True)
+    try:
+        levels, codes = np.unique(values, return_inverse=True)
+    except TypeError:  # labels of several types have no order of their own
+        levels, codes = np.unique(values.astype(np.str_), return_inverse=True)
     return codes.astype(np.intp), tuple(str(level) for level in levels.tolist())
 
 

@@ -16,7 +16,7 @@ from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.data.moments import EnvironmentMoments
-from invarmr.errors import InputError
+from invarmr.errors import InputError, first_few
 from invarmr.linalg.projection import partial_out
 from invarmr.linalg.symmetric import range_whitener
 
@@ -85,6 +85,11 @@ class IVDesign:
     confounded_loadings: FloatArray | None = None
     latent: LatentInstruments | None = None
     cohort: Cohort | None = None
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.controls if name not in _ROLE]
+        if unknown:
+            raise InputError(f"controls must be among {', '.join(_ROLE)}, but are {first_few(self.controls)}.")
 
     @classmethod
     def from_cohort(

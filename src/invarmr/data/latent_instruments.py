@@ -156,6 +156,9 @@ class LatentInstruments:
     def __post_init__(self) -> None:
         for name in ("center", "loadings", "confounded_loadings", "eigenvalues"):
             object.__setattr__(self, name, read_only(getattr(self, name)))
+        for name in ("trained_loadings", "learning_error", "fold"):
+            array = getattr(self, name)
+            object.__setattr__(self, name, None if array is None else read_only(array))
 
     @property
     def n_latent(self) -> int:

@@ -5,7 +5,8 @@ Symbols: x_i (p,) instruments of person i, whitened within environments; m_e, n_
 Means: T = sum_j t_j' Omega^+ t_j, t_j the contrasts of direction j's means, Omega = N (diag(1/n_e) + L) N', where L
 allows for the error with which the directions were learned (0 for observed instruments and under permutation).
 Law: MMD with the kernel (x'y + 1)^2 by its explicit features, sum over e of n_e { 2 ||m_e - m||^2 + ||M_e - M||_F^2
-}, M_e the mean of x x'; no n x n matrix; its first part, which is T where L = 0, is T where it is not. Source: Gretton et al. (2012), Journal of Machine Learning Research 13:723.
+}, M_e the mean of x x'; no n x n matrix. sum_e n_e ||m_e - m||^2 is T where L = 0; T takes its place where it is not.
+Source: Gretton et al. (2012), Journal of Machine Learning Research 13:723.
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ class KClass(ABC):
         Raises
         ------
         InputError
-            Exposure without variance given the controls, outcome its exact multiple, `many-instrument` errors with OLS or 2SLS, or errors that
-            need rows where there are only moments.
+            Exposure without variance given the controls, outcome its exact multiple, `many-instrument` errors with OLS
+            or 2SLS, or errors that need rows where there are only moments.
         """
         parts = design.partialled
         T, A = parts.total, parts.projected
@@ -177,7 +177,7 @@ class Fuller(KClass):
 
 
 def liml_kappa(parts: Partialled) -> float:
-    """The smallest root of |T - kappa (T - A)|, 1 / (1 - a) with a the smallest of |A - a T|; 1 when just identified."""
+    """The smallest root of |T - kappa (T - A)|, which is 1 / (1 - a), a the smallest of |A - a T|; 1 if k = 1."""
     if parts.n_instruments == 1:
         return 1.0
     scale = np.sqrt(np.diag(parts.total))

@@ -42,8 +42,9 @@ def learning_inflation(design: IVDesign, theta: float) -> float:
     own = V.T @ moments.covariance() @ V
     direction, coefficients = _residual_direction(design, theta)
     A, B = latent.leak.mean_map, latent.leak.covariance_map
+    s: FloatArray
     if design.confounded_loadings is None:
-        s = V.T @ total @ direction
+        s = np.asarray(V.T @ total @ direction)
     else:
         s, B = coefficients[-latent.n_confounded :], B - np.eye(latent.n_confounded)
     means = np.zeros(len(weights))

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+import numpy as np
+
 from invarmr.arrays import IntArray
 from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import LatentInstruments
@@ -100,7 +102,8 @@ class StationaryInstruments(Learner):
         Raises
         ------
         InputError
-            Fewer than two environments, too few folds, or `n_latent` beyond the rank of the instruments.
+            Fewer than two environments, fewer than two samples of one in a fold, too few folds, instruments that do not
+            vary within environments, or `n_latent` beyond the rank of the instruments.
         """
         self._check()
         fold: IntArray | None = None
@@ -138,10 +141,13 @@ class StationaryInstruments(Learner):
                 f"At least two environments are required to learn, but there is only {environments[0]}. "
                 "Give a column with two or more levels (site, ancestry group, region)."
             )
+        _check_folds(folds)
         training = merge_moments(folds[: held_out[0]])
         everyone = training + merge_moments(folds[held_out[0] :])
         trained = solve_stationary(training, within=within, shrink=self.shrink)
         rank = len(trained.eigenvalues)
+        if rank == 0:
+            raise InputError(f"None of the {len(columns)} instruments varies within environments.")
         if self.n_latent is not None and self.n_latent > rank:
             raise InputError(
                 f"n_latent must not exceed the rank of the instruments, {rank} ({len(columns)} instruments), "
@@ -179,4 +185,16 @@ class StationaryInstruments(Learner):
                 "shrink": self.shrink,
                 "scale_within_environment": within,
             },
+        )
+
+
+def _check_folds(folds: Sequence[EnvironmentMoments]) -> None:
+    sizes = np.array([fold.n_samples for fold in folds])
+    small = np.flatnonzero(sizes.min(axis=0) < 2)
+    if small.size:
+        needed = 2 * len(folds)
+        found = ", ".join(f"{folds[0].environments[e]} ({sizes[:, e].sum()})" for e in small[:5])
+        raise InputError(
+            f"Every environment must have at least 2 samples in each of the {len(folds)} folds, {needed} in all, "
+            f"but {small.size} of {sizes.shape[1]} have fewer: {found}. Merge small environments, or leave them out."
         )

@@ -104,7 +104,8 @@ def solve_stationary(moments: EnvironmentMoments, *, within: bool, shrink: bool 
 
     With `shrink`, C_e is multiplied by 1 - rho_e, where rho_e is the share of ||C_e||^2 that sampling noise explains,
     (r (r + 1) / n_e) (1 - pi_e) / ||C_e||^2 (as in Ledoit & Wolf, 2004): with many instruments and few samples the
-    noise of the covariances would otherwise drown the shifts of the means.
+    noise of the covariances would otherwise drown the shifts of the means. A trace of C_e is always kept: without it
+    the directions without shifts would have no order, and tests on the least invariant of them would hang on rounding.
     """
     n = moments.n_samples
     weights = n / n.sum()
@@ -117,7 +118,7 @@ def solve_stationary(moments: EnvironmentMoments, *, within: bool, shrink: bool 
     if shrink:
         size = np.einsum("ejk,ejk->e", deviations, deviations)
         noise = r * (r + 1) / n * (1 - weights)
-        kept = 1 - np.clip(np.divide(noise, size, out=np.ones(len(n)), where=size > 0), 0.0, 1.0)
+        kept = 1 - np.clip(np.divide(noise, size, out=np.ones(len(n)), where=size > 0), 0.0, 1 - _SMALLEST_SHARE)
         deviations = deviations * kept[:, None, None]
     else:
         kept = np.ones(len(n))
@@ -131,6 +132,10 @@ def solve_stationary(moments: EnvironmentMoments, *, within: bool, shrink: bool 
     U, basis = U * signs, basis * signs
     rotated = np.stack([U.T @ C @ U for C in deviations])
     return StationarySystem(np.clip(values, 0.0, None), basis, n, means @ U, rotated, kept, S.shape[0] - r)
+
+
+_SMALLEST_SHARE = 1e-3
+"""Smallest factor 1 - rho_e."""
 
 
 def leak_of(system: StationarySystem, n_latent: int) -> Leak:

@@ -189,13 +189,11 @@ def _read_parquet(path: Path, missing_codes: Sequence[str]) -> pl.DataFrame:
         frame = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path}: this could not be read as parquet ({error}). Write it again.") from error
-    texts = pl.col(pl.String)
-    blank = texts.str.strip_chars().is_in([*MISSING_CODES, *missing_codes])
-    frame = frame.with_columns(pl.when(blank).then(None).otherwise(texts.str.strip_chars()).name.keep())
     if missing_codes:
         numbers = [number for code in missing_codes if (number := _number(code)) is not None]
-        figures = pl.col(pl.Int64, pl.Int32, pl.Int16, pl.Int8, pl.Float64, pl.Float32)
+        texts, figures = pl.col(pl.String), pl.col(pl.Int64, pl.Int32, pl.Int16, pl.Int8, pl.Float64, pl.Float32)
         frame = frame.with_columns(
+            pl.when(texts.is_in(list(missing_codes))).then(None).otherwise(texts).name.keep(),
             pl.when(figures.cast(pl.Float64).is_in(numbers)).then(None).otherwise(figures).name.keep(),
         )
     return frame

@@ -16,7 +16,8 @@ __all__ = ["partial_out"]
 def partial_out(G: FloatArray, kept: IntArray, controls: IntArray) -> tuple[FloatArray, FloatArray, int]:
     """X' M_C X for the kept columns X, by the Schur complement; also the coefficients of X on C, and rank C.
 
-    X' M_C X = G_XX - G_XC G_CC^+ G_CX; a column that C explains but for rounding becomes exactly zero. Source: Frisch & Waugh (1933), Lovell (1963).
+    X' M_C X = G_XX - G_XC G_CC^+ G_CX; a column that C explains but for rounding becomes exactly zero.
+    Source: Frisch & Waugh (1933), Lovell (1963).
 
     Returns
     -------

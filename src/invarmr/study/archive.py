@@ -24,7 +24,7 @@ from invarmr.study.config import StudyConfig
 from invarmr.study.layout import require, write_arrays, write_json, write_table
 from invarmr.study.phenotypes import columns_of
 from invarmr.study.read import ReadStudy, open_instruments
-from invarmr.study.variants import SettledVariants
+from invarmr.study.variants import VARIANT_COLUMNS, SettledVariants
 
 __all__ = ["Archive"]
 
@@ -147,8 +147,7 @@ def _check_content(recorded: Mapping[str, Any], *, since: str) -> None:
 def _variants_table(account: pl.DataFrame) -> pl.DataFrame:
     if account.width:
         return account
-    names = ("variant", "chromosome", "position", "effect_allele", "other_allele", "status", "reason")
-    return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+    return pl.DataFrame(schema=dict.fromkeys(VARIANT_COLUMNS, pl.String))
 
 
 def _frame(study: ReadStudy) -> pl.DataFrame:

@@ -63,6 +63,7 @@ def read_phenotypes(config: StudyConfig) -> Phenotypes:
     numbers = [settings.exposure, settings.outcome, *settings.covariates, *scores, *components]
     frame = read_table(path, string_columns=texts, missing_codes=settings.missing_codes)
     require_columns(frame, list(dict.fromkeys([*texts, *numbers])), path)
+    frame = frame.with_columns(pl.col(pl.String).str.strip_chars().replace("", None))  # parquet may hold blanks
     _check_sample_ids(frame[settings.sample_id], str(path))
     if settings.environment is None:
         frame = frame.with_columns(pl.lit("all").alias(_ENVIRONMENT))
@@ -71,7 +72,8 @@ def read_phenotypes(config: StudyConfig) -> Phenotypes:
         frame = frame.with_columns(pl.col(settings.environment).alias(_ENVIRONMENT))
     numeric = [name for name in dict.fromkeys(numbers) if name not in settings.categorical]
     frame = frame.with_columns(
-        _as_number(frame[name], str(path), covariate=name in settings.covariates) for name in numeric
+        _as_number(frame[name], str(path), settings.missing_codes, covariate=name in settings.covariates)
+        for name in numeric
     )
     frame, covariates = _indicators(frame, settings.covariates, settings.categorical)
     lost = [Lost("read", *row, "in the phenotype table") for row in _count(frame)]
@@ -134,7 +136,7 @@ def _check_environment(frame: pl.DataFrame, name: str, path: str, *, needed: boo
         )
 
 
-def _as_number(column: pl.Series, path: str, *, covariate: bool) -> pl.Series:
+def _as_number(column: pl.Series, path: str, missing_codes: Sequence[str], *, covariate: bool) -> pl.Series:
     if column.dtype.is_numeric() or column.dtype == pl.Boolean:
         number = column.cast(pl.Float64)
     else:
@@ -150,7 +152,9 @@ def _as_number(column: pl.Series, path: str, *, covariate: bool) -> pl.Series:
     infinite = int(number.is_infinite().sum())
     if infinite:
         raise InputError(f"{path}: {column.name} must be finite, but {infinite} values are infinite.")
-    return number.fill_nan(None).alias(column.name)
+    codes = pl.Series(missing_codes, dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls()
+    number = number.fill_nan(None)
+    return number.set(number.is_in(codes.implode()), None).alias(column.name)  # a code -9 stands for -9.0 too
 
 
 def _indicators(

@@ -38,7 +38,10 @@ class Progress:
         self._console.print(f"  [bold]{name:<9}[/bold] {doing} [dim]{self.seconds[name]:.1f} s[/dim]")
 
     def track(self, items: Sequence[T], doing: str) -> Iterator[T]:
-        """Iterate with a bar that vanishes when done."""
+        """Iterate with a bar that vanishes when done; without one where nobody watches."""
+        if not self._console.is_terminal:
+            yield from items
+            return
         columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with RichProgress(*columns, console=self._console, transient=True) as bar:
             yield from bar.track(items, description=doing)

@@ -13,6 +13,7 @@ from invarmr.study.layout import staged_folder
 from invarmr.study.progress import Progress
 from invarmr.study.verbs import (
     describe,
+    describe_latent,
     diagnose_archive,
     estimate_archive,
     learn_archive,
@@ -58,7 +59,8 @@ def run_study(study: str | Path | StudyConfig, *, out: str | Path, progress: Pro
             read_archive(config, archive, progress)
         progress.say(f"            {describe(archive.cohort)}")
         with progress.verb("learn", "which part of the instruments is the same in every environment"):
-            learn_archive(archive)
+            latent = learn_archive(archive)
+        progress.say(f"            {describe_latent(latent)}")
         with progress.verb("estimate", "the effect, by every estimator"):
             estimates = estimate_archive(archive)
         with progress.verb("diagnose", "the assumptions, on held-out people"):

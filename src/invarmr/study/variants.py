@@ -12,13 +12,13 @@ from invarmr.data.cohort import BLOCK
 from invarmr.data.genotypes import MISSING_CALL, GenotypeReader
 from invarmr.errors import InputError, first_few
 from invarmr.genetics.alleles import settle_alleles
-from invarmr.genetics.quality_control import counted_allele_frequency, variant_filters
+from invarmr.genetics.quality_control import variant_filters
 from invarmr.io.instrument_list import read_instrument_list
 from invarmr.study.config import StudyConfig
 
-__all__ = ["SettledVariants", "settle_variants"]
+__all__ = ["VARIANT_COLUMNS", "SettledVariants", "settle_variants"]
 
-_ACCOUNT = (
+VARIANT_COLUMNS = (
     "variant",
     "chromosome",
     "position",
@@ -31,6 +31,7 @@ _ACCOUNT = (
     "hardy_weinberg_p",
     "n_imputed",
 )
+"""Columns of `variants.tsv`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +92,9 @@ def settle_variants(
         )
     ids = available["variant"] if requested is None else requested["variant"]
     candidates = np.flatnonzero(available["variant"].is_in(ids.implode()).to_numpy())
-    counts = _counts(reader, candidates, samples, environment, len(environments))
+    counts, copies = _counts(reader, candidates, samples, environment, len(environments))
     frequency = np.full(available.height, np.nan)
-    frequency[candidates] = counted_allele_frequency(counts.sum(axis=0))
+    frequency[candidates] = _frequency(counts.sum(axis=0), copies.sum(axis=0))
     settled = settle_alleles(
         requested, available.with_columns(pl.Series("counted_allele_frequency", frequency, nan_to_null=True))
     )
@@ -101,7 +102,8 @@ def settle_variants(
     row = np.full(available.height, -1)
     row[candidates] = np.arange(len(candidates))
     position = row[settled["file_index"].drop_nulls().to_numpy().astype(np.intp)]
-    account, kept = _filter(config, settled, found, counts[:, position], environments)
+    counts, copies = counts[:, position], copies[:, position]
+    account, kept = _filter(config, settled, found, counts, environments, _frequency(counts.sum(0), copies.sum(0)))
     if not kept.any():
         reasons = account["reason"].value_counts(sort=True)
         shown = first_few(f"{reason} ({count})" for reason, count in reasons.iter_rows())
@@ -111,9 +113,8 @@ def settle_variants(
         )
     chosen = account.with_columns(settled["file_index"], settled["flip"]).filter(pl.Series(kept))
     flip = chosen["flip"].to_numpy().astype(bool)
-    means = 2 * counted_allele_frequency(counts[:, position][:, kept[found]])
-    pooled = 2 * counted_allele_frequency(counts[:, position][:, kept[found]].sum(axis=0))
-    means = np.where(np.isfinite(means), means, pooled)
+    means = 2 * _frequency(counts, copies)[:, kept[found]]
+    means = np.where(np.isfinite(means), means, 2 * _frequency(counts.sum(0), copies.sum(0))[kept[found]])
     return SettledVariants(
         names=tuple(chosen["variant"]),
         effect_alleles=tuple(chosen["effect_allele"]),
@@ -127,23 +128,39 @@ def settle_variants(
 
 def _counts(
     reader: GenotypeReader, variants: IntArray, samples: IntArray, environment: IntArray, size: int
-) -> IntArray:
+) -> tuple[IntArray, FloatArray]:
+    """Samples with 0, 1, 2 copies (to the nearest whole number) and missing, (E, m, 4); sum of all copies, (E, m)."""
     groups = [samples[environment == code] for code in range(size)]
     if not reader.has_dosages:
-        return np.stack([reader.counts(variants, group) for group in groups])
+        counts = np.stack([reader.counts(variants, group) for group in groups])
+        return counts, (counts[..., 1] + 2 * counts[..., 2]).astype(np.float64)
     out = np.zeros((size, len(variants), 4), dtype=np.int64)
+    total = np.zeros((size, len(variants)))
     for code, group in enumerate(groups):
         for start in range(0, len(group), BLOCK):
             calls = reader.read(variants, group[start : start + BLOCK])
             nearest = np.rint(calls)
             for copies in range(3):
                 out[code, :, copies] += (nearest == copies).sum(axis=1)
-            out[code, :, 3] += (calls == MISSING_CALL).sum(axis=1)
-    return out
+            missing = calls == MISSING_CALL
+            out[code, :, 3] += missing.sum(axis=1)
+            total[code] += np.where(missing, 0, calls).sum(axis=1, dtype=np.float64)
+    return out, total
+
+
+def _frequency(counts: IntArray, copies: FloatArray) -> FloatArray:
+    """Frequency of the counted allele, (...), NaN where nobody is called; from dosages where the file has them."""
+    called = 2.0 * counts[..., :3].sum(axis=-1)
+    return np.asarray(np.divide(copies, called, out=np.full(copies.shape, np.nan), where=called > 0))
 
 
 def _filter(
-    config: StudyConfig, settled: pl.DataFrame, found: BoolArray, counts: IntArray, environments: tuple[str, ...]
+    config: StudyConfig,
+    settled: pl.DataFrame,
+    found: BoolArray,
+    counts: IntArray,
+    environments: tuple[str, ...],
+    frequency: FloatArray,
 ) -> tuple[pl.DataFrame, BoolArray]:
     bounds = config.quality_control
     judged = variant_filters(
@@ -154,7 +171,6 @@ def _filter(
         min_hardy_weinberg_p=bounds.min_hardy_weinberg_p,
     )
     flip = settled["flip"].to_numpy().astype(bool)[found]
-    frequency = judged["counted_allele_frequency"].to_numpy()
     passed = judged["status"].to_numpy() == "kept"
     kept = np.zeros(settled.height, dtype=bool)
     kept[found] = passed
@@ -174,7 +190,7 @@ def _filter(
         spread(judged["heterozygote_excess_p"].to_numpy()).alias("hardy_weinberg_p"),
         spread(np.where(passed, counts[:, :, 3].sum(axis=0), 0)).cast(pl.Int64).alias("n_imputed"),
     )
-    return account.select(_ACCOUNT), kept
+    return account.select(VARIANT_COLUMNS), kept
 
 
 def _weights(requested: pl.DataFrame | None, names: tuple[str, ...]) -> FloatArray | None:

@@ -36,7 +36,15 @@ from invarmr.study.tables import (
     write_instruments,
 )
 
-__all__ = ["diagnose_archive", "estimate_archive", "learn_archive", "read_archive", "report_archive"]
+__all__ = [
+    "describe",
+    "describe_latent",
+    "diagnose_archive",
+    "estimate_archive",
+    "learn_archive",
+    "read_archive",
+    "report_archive",
+]
 
 N_FOLDS = 10
 
@@ -138,4 +146,19 @@ def report_archive(archive: Archive) -> Path:
 
 def describe(cohort: Cohort) -> str:
     """One line on a cohort."""
-    return f"{cohort.n_samples:,} people in {len(cohort.environments)} environments, {cohort.n_instruments} instruments"
+    environments, instruments = len(cohort.environments), cohort.n_instruments
+    return (
+        f"{cohort.n_samples:,} people in {environments} environment{'s' * (environments != 1)}, {instruments} "
+        f"instrument{'s' * (instruments != 1)}"
+    )
+
+
+def describe_latent(latent: LatentInstruments | None) -> str:
+    """One line on what was learned."""
+    if latent is None:
+        return "nothing, as the study file asks: the observed instruments are used as they are"
+    aside = latent.n_confounded
+    return (
+        f"{latent.n_latent} latent instrument{'s' * (latent.n_latent != 1)}, {aside} "
+        f"direction{'s' * (aside != 1)} set aside"
+    )
