@@ -159,7 +159,7 @@ def test_wrong_settings_and_strangers_are_refused():
     left = study([("A", "G", 1.0, 0.3)])
     with pytest.raises(InputError, match="mode must be"):
         harmonise(left, left, "guess")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="either side of 0.5"):
+    with pytest.raises(InputError, match=r"either side of 0\.5"):
         harmonise(left, left, palindrome_low=0.6)
     stranger = SummaryStatistics.from_frame(left.frame.with_columns(SNP=pl.lit("chr1:5")))
     with pytest.raises(InputError, match="variants in common"):

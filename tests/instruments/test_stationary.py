@@ -38,8 +38,7 @@ def test_recovers_the_valid_part_and_its_dimension(linear_study, name) -> None:
             assert r2(study.confounded, latent.confounded_part) > 0.98
             assert latent.verdict.status == "identified"
             assert latent.covariance_informative
-    assert right >= stats.binom.ppf(0.001, seeds, 0.985)
-    assert right >= 38 or name == "E=4 p=q=5"
+    assert right >= stats.binom.ppf(0.001, seeds, 0.99)  # rejected at level 0.01: 37 of 40
 
 
 def test_a_shift_of_means_alone_is_not_identification(linear_study) -> None:
@@ -55,7 +54,6 @@ def test_a_shift_of_means_alone_is_not_identification(linear_study) -> None:
 
 
 def test_more_environments_than_shifts_is_identification_by_means(linear_study) -> None:
-    eta = np.array([[1.0, 1.0], [1.0, -1.0], [1.0, 0.4], [1.0, -0.7]])
     study = linear_study(1, n=6_000, environments=4, eta=np.ones((4, 2)))
     shifts = np.random.default_rng(0).normal(size=(4, 2)) * 2
     people = study.cohort
@@ -68,7 +66,6 @@ def test_more_environments_than_shifts_is_identification_by_means(linear_study) 
     assert latent.shift_rank == 2
     assert not latent.saturated
     assert latent.verdict.status == "identified"
-    assert eta.shape == (4, 2)
 
 
 def test_environments_that_do_not_differ_identify_nothing(linear_study) -> None:

@@ -9,10 +9,13 @@ from invarmr.errors import InputError
 from invarmr.io.summary_statistics import read_summary_statistics
 
 LAYOUTS = {
-    "ssf": "chromosome base_pair_location effect_allele other_allele beta standard_error effect_allele_frequency p_value rsid n\n"
+    "ssf": "chromosome base_pair_location effect_allele other_allele beta standard_error "
+    "effect_allele_frequency p_value rsid n\n"
     "1 100 A G 0.1 0.02 0.3 1e-6 rs1 5000\n",
-    "plink2": "#CHROM POS ID REF ALT A1 A1_FREQ TEST OBS_CT BETA SE T_STAT P\n1 100 rs1 A G A 0.3 ADD 5000 0.1 0.02 5 1e-6\n",
-    "plink2_omitted": "#CHROM POS ID REF ALT A1 OMITTED A1_FREQ OBS_CT BETA SE P\n1 100 rs1 G A A G 0.3 5000 0.1 0.02 1e-6\n",
+    "plink2": "#CHROM POS ID REF ALT A1 A1_FREQ TEST OBS_CT BETA SE T_STAT P\n"
+    "1 100 rs1 A G A 0.3 ADD 5000 0.1 0.02 5 1e-6\n",
+    "plink2_omitted": "#CHROM POS ID REF ALT A1 OMITTED A1_FREQ OBS_CT BETA SE P\n"
+    "1 100 rs1 G A A G 0.3 5000 0.1 0.02 1e-6\n",
     "plink2_odds": "#CHROM POS ID REF ALT A1 OMITTED A1_FREQ OBS_CT OR LOG(OR)_SE P\n"
     "1 100 rs1 G A A G 0.3 5000 1.1051709180756477 0.02 1e-6\n",
     "regenie": "CHROM GENPOS ID ALLELE0 ALLELE1 A1FREQ INFO N TEST BETA SE CHISQ LOG10P EXTRA\n"
@@ -21,8 +24,9 @@ LAYOUTS = {
     "genal": "CHR POS SNP EA NEA EAF BETA SE P samplesize\n1 100 rs1 a g 0.3 0.1 0.02 1e-6 5000\n",
     "gwaslab": "SNPID rsID CHR POS EA NEA EAF BETA SE P N\n1:100:G:A rs1 1 100 A G 0.3 0.1 0.02 1e-6 5000\n",
     "metal": "MarkerName Allele1 Allele2 Freq1 Effect StdErr P-value N chr pos\nrs1 a g 0.3 0.1 0.02 1e-6 5000 1 100\n",
-    "twosamplemr": "SNP effect_allele.exposure other_allele.exposure beta.exposure se.exposure eaf.exposure pval.exposure "
-    "samplesize.exposure chr.exposure pos.exposure exposure id.exposure\nrs1 A G 0.1 0.02 0.3 1e-6 5000 1 100 BMI ieu-1\n",
+    "twosamplemr": "SNP effect_allele.exposure other_allele.exposure beta.exposure se.exposure eaf.exposure "
+    "pval.exposure samplesize.exposure chr.exposure pos.exposure exposure id.exposure\n"
+    "rs1 A G 0.1 0.02 0.3 1e-6 5000 1 100 BMI ieu-1\n",
 }
 
 

@@ -18,10 +18,13 @@ pytestmark = pytest.mark.usefixtures("no_report")
 
 @pytest.fixture
 def run(tmp_path):
+    drawn = []
+
     def call(study, name="out"):
         out = tmp_path / name
         run_study(study, out=out)
-        write_report(out)
+        if not drawn:  # one page for each test: drawing takes most of the time
+            drawn.append(write_report(out))
         return out
 
     return call

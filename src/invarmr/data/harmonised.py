@@ -63,8 +63,8 @@ class Associations:
         Raises
         ------
         InputError
-            Unequal lengths, values that are not finite, standard errors that are not positive, an exposure
-            association of exactly zero, or a correlation that is not a correlation matrix.
+            Unequal lengths, values that are not finite, standard errors that are not positive, or a correlation that
+            is not a positive definite correlation matrix.
 
         Examples
         --------
@@ -78,12 +78,6 @@ class Associations:
         names = tuple(variants) if variants is not None else tuple(f"variant_{row + 1}" for row in range(p))
         if len(names) != p:
             raise InputError(f"variants must name {p} variants, one per association, but names {len(names)}.")
-        zero = np.flatnonzero(gamma == 0.0)
-        if zero.size:
-            raise InputError(
-                "every variant must be associated with the exposure, but the association is exactly zero for "
-                f"{first_few(names[row] for row in zero)}. Drop these variants."
-            )
         return cls(
             exposure=read_only(gamma),
             exposure_std_error=_positive(exposure_std_error, "exposure_std_error", p),
@@ -111,7 +105,7 @@ class Associations:
 
     def oriented(self) -> Associations:
         """The same variants with the allele that raises the exposure as effect allele."""
-        sign = np.sign(self.exposure)
+        sign = np.where(self.exposure < 0, -1.0, 1.0)
         return Associations(
             exposure=read_only(self.exposure * sign),
             exposure_std_error=self.exposure_std_error,

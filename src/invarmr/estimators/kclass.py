@@ -5,7 +5,10 @@ Symbols: X exposure and Y outcome partialled of the controls; P projection on th
     theta(kappa) = X'(I - kappa (I - P)) Y / X'(I - kappa (I - P)) X
 
 OLS kappa = 0; 2SLS kappa = 1; LIML the smallest root of |T - kappa (T - A)| with T = (Y, X)'(Y, X), A = (Y, X)'P(Y, X);
-Fuller kappa_LIML - a / (n - k - c). Sources: Theil (1958); Anderson & Rubin (1949); Fuller (1977), Econometrica 45:939.
+Fuller kappa_LIML - a / (n - k - c). With learned instruments, LIML and Fuller replace (T - A), the noise of the reduced
+form, by the noise that it has after learning (`learning_covariance`): learning changes the noise that LIML subtracts,
+and leaving that out biases LIML by an amount of order k / n. Sources: Theil (1958); Anderson & Rubin (1949); Fuller
+(1977), Econometrica 45:939.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import ClassVar, final
 import numpy as np
 from scipy import linalg
 
+from invarmr.arrays import FloatArray
 from invarmr.data.design import IVDesign, Partialled
 from invarmr.errors import InputError
 from invarmr.estimators.estimate import Estimate
@@ -27,6 +31,7 @@ from invarmr.estimators.variance import (
     many_instrument_variance,
     row_variance,
 )
+from invarmr.inference.learning_covariance import with_learning
 from invarmr.inference.wald import check_level, wald_p_value, wald_set
 from invarmr.linalg.symmetric import RANK_TOLERANCE
 
@@ -44,7 +49,8 @@ class KClass(ABC):
     level
         Level of the confidence set.
     count_learning
-        Whether standard errors count the error with which learned instruments were learned (`learning_inflation`).
+        Whether the error with which learned instruments were learned is counted: in standard errors
+        (`learning_inflation`) and, for LIML and Fuller, in the noise they subtract.
     """
 
     std_errors: StandardErrors = "homoskedastic"
@@ -52,13 +58,14 @@ class KClass(ABC):
     count_learning: bool = True
     method: ClassVar[str]
     uses_instruments: ClassVar[bool] = True
+    subtracts_noise: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_level(self.level)
 
     @abstractmethod
-    def kappa(self, parts: Partialled) -> float:
-        """The k of this member of the class."""
+    def kappa(self, parts: Partialled, outside: FloatArray) -> float:
+        """The k of this member of the class, with (T - A), or what it is after learning, as `outside`."""
 
     def fit(self, design: IVDesign) -> Estimate:
         """Estimate the effect.
@@ -78,9 +85,14 @@ class KClass(ABC):
                 "Given the controls, the outcome is an exact multiple of the exposure, or does not vary: there is no "
                 "error to measure the effect against. Check that exposure and outcome are different variables."
             )
-        kappa = self.kappa(parts)
-        H = T[1, 1] - kappa * (T[1, 1] - A[1, 1])
-        theta = float((T[0, 1] - kappa * (T[0, 1] - A[0, 1])) / H)
+        outside: FloatArray = np.asarray(T - A)
+        if self.subtracts_noise and self.count_learning:
+            free = parts.n_samples - parts.n_instruments - parts.n_controls
+            outside = with_learning(outside / free, design) * free
+        kappa = self.kappa(parts, outside)
+        kept = A - (kappa - 1.0) * outside
+        H = kept[1, 1]
+        theta = float(kept[0, 1] / H)
         inflation = learning_inflation(design, theta) if self.count_learning and self.uses_instruments else 1.0
         std_error = float(np.sqrt(inflation * self._variance(design, theta, kappa, float(H))))
         f, r2 = first_stage(parts) if self.uses_instruments else (None, None)
@@ -105,12 +117,12 @@ class KClass(ABC):
         if self.std_errors == "homoskedastic":
             return homoskedastic_variance(parts, theta, H)
         if self.std_errors == "many-instrument":
-            if not isinstance(self, LimitedInformationML | Fuller):
+            if not self.subtracts_noise:
                 raise InputError(
                     f"many-instrument errors exist for LIML and Fuller, not for {self.method}, whose bias with many "
                     "instruments they cannot mend. Choose homoskedastic, robust or clustered."
                 )
-            return many_instrument_variance(parts, theta, kappa)
+            return many_instrument_variance(parts, theta, H / kappa)
         if self.std_errors in ("robust", "clustered"):
             return row_variance(design, theta, kappa, H, clustered=self.std_errors == "clustered")
         raise InputError(
@@ -126,7 +138,7 @@ class OrdinaryLeastSquares(KClass):
     method: ClassVar[str] = "OLS"
     uses_instruments: ClassVar[bool] = False
 
-    def kappa(self, parts: Partialled) -> float:
+    def kappa(self, parts: Partialled, outside: FloatArray) -> float:
         """0."""
         return 0.0
 
@@ -138,7 +150,7 @@ class TwoStageLeastSquares(KClass):
 
     method: ClassVar[str] = "2SLS"
 
-    def kappa(self, parts: Partialled) -> float:
+    def kappa(self, parts: Partialled, outside: FloatArray) -> float:
         """1."""
         return 1.0
 
@@ -150,10 +162,11 @@ class LimitedInformationML(KClass):
 
     std_errors: StandardErrors = "many-instrument"
     method: ClassVar[str] = "LIML"
+    subtracts_noise: ClassVar[bool] = True
 
-    def kappa(self, parts: Partialled) -> float:
+    def kappa(self, parts: Partialled, outside: FloatArray) -> float:
         """The smallest root of |T - kappa (T - A)|, at least 1."""
-        return liml_kappa(parts)
+        return liml_kappa(parts, outside)
 
 
 @final
@@ -170,19 +183,20 @@ class Fuller(KClass):
     std_errors: StandardErrors = "many-instrument"
     a: float = 1.0
     method: ClassVar[str] = "Fuller"
+    subtracts_noise: ClassVar[bool] = True
 
-    def kappa(self, parts: Partialled) -> float:
+    def kappa(self, parts: Partialled, outside: FloatArray) -> float:
         """kappa_LIML - a / (n - k - c)."""
-        return liml_kappa(parts) - self.a / (parts.n_samples - parts.n_instruments - parts.n_controls)
+        return liml_kappa(parts, outside) - self.a / (parts.n_samples - parts.n_instruments - parts.n_controls)
 
 
-def liml_kappa(parts: Partialled) -> float:
-    """The smallest root of |T - kappa (T - A)|, which is 1 / (1 - a), a the smallest of |A - a T|; 1 if k = 1."""
+def liml_kappa(parts: Partialled, outside: FloatArray) -> float:
+    """Smallest root of |A - (kappa - 1) M|, M = T - A: 1 / (1 - a), a the smallest of |A - a (A + M)|; 1 if k = 1."""
     if parts.n_instruments == 1:
         return 1.0
-    scale = np.sqrt(np.diag(parts.total))
-    T, A = parts.total / np.outer(scale, scale), parts.projected / np.outer(scale, scale)
-    share = linalg.eigh(A, T, eigvals_only=True)[0]
+    whole = parts.projected + outside
+    scale = np.sqrt(np.diag(whole))
+    share = linalg.eigh(*(M / np.outer(scale, scale) for M in (parts.projected, whole)), eigvals_only=True)[0]
     return float(1.0 / (1.0 - max(share, 0.0)))
 
 

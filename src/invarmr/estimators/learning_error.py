@@ -21,50 +21,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from invarmr.arrays import FloatArray
 from invarmr.data.design import IVDesign
+from invarmr.inference.learning_covariance import learning_covariance
 
 __all__ = ["learning_inflation"]
 
 
 def learning_inflation(design: IVDesign, theta: float) -> float:
-    """N var(g_j) / s2 for a design on learned instruments; 1 where nothing was learned or the leak is not known."""
-    latent = design.latent
-    if latent is None or latent.leak is None or latent.n_confounded == 0 or design.loadings is None:
-        return 1.0
-    if len(latent.leak.mean_map) != len(design.moments.environments):
-        return 1.0
-    moments, n = design.moments, design.moments.n_total
-    weights = moments.n_samples / n
-    V = np.zeros((len(moments.columns), latent.n_confounded))
-    V[moments.index("instrument")] = latent.confounded_loadings
-    total = (moments.within() if design.environment_effects else moments.total()) / n
-    own = V.T @ moments.covariance() @ V
-    direction, coefficients = _residual_direction(design, theta)
-    A, B = latent.leak.mean_map, latent.leak.covariance_map
-    s: FloatArray
-    if design.confounded_loadings is None:
-        s = np.asarray(V.T @ total @ direction)
-    else:
-        s, B = coefficients[-latent.n_confounded :], B - np.eye(latent.n_confounded)
-    means = np.zeros(len(weights))
-    if not design.environment_effects:
-        means = (moments.mean - moments.grand_mean()) @ direction
-    covariances = V.T @ moments.crossproduct @ direction / moments.n_samples[:, None]
-    a, b = A @ s, B @ s
-    leaked = weights @ (a**2 + np.einsum("fq,fqr,fr->f", b, own, b))
-    shared = weights @ (means * a + np.einsum("fq,fq->f", covariances, b))
-    factor = 1.0 + float(leaked - 2.0 * shared) / float(direction @ total @ direction)
-    return max(factor, _SMALLEST)
+    """1 + b'Q b / var(u) with b = (1, -theta); 1 where nothing was learned or the leak is not known."""
+    contrast = np.array([1.0, -theta])
+    variance = contrast @ design.partialled.total @ contrast / design.moments.n_total
+    return float(max(1.0 + contrast @ learning_covariance(design) @ contrast / variance, _SMALLEST))
 
 
 _SMALLEST = 0.01
 """Bound below: a first-order factor cannot be trusted to nothing."""
-
-
-def _residual_direction(design: IVDesign, theta: float) -> tuple[FloatArray, FloatArray]:
-    """U, outcome minus theta exposure given the design's controls, in moment columns; its coefficients on them."""
-    c, k = design.n_columns
-    contrast = np.array([1.0, -theta])
-    coefficients = design.crossproduct[1][:, k:] @ contrast
-    return design.mapping[:, c + k :] @ contrast - design.mapping[:, :c] @ coefficients, coefficients

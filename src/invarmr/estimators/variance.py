@@ -25,12 +25,12 @@ def homoskedastic_variance(parts: Partialled, theta: float, H: float) -> float:
     return float(s2 / H)
 
 
-def many_instrument_variance(parts: Partialled, theta: float, kappa: float) -> float:
+def many_instrument_variance(parts: Partialled, theta: float, H: float) -> float:
     """Bekker's variance of LIML and Fuller, right also when the instruments are many and each is weak.
 
-    With a = u'Pu / u'u, x~ = X - u (u'X / u'u) and H_a = X'PX - a X'X,
+    With a = u'Pu / u'u, x~ = X - u (u'X / u'u) and `H` = X'PX - a X'X,
 
-        V = s2 { (1 - a)^2 x~'P x~ + a^2 x~'(I - P) x~ } / H_a^2.
+        V = s2 { (1 - a)^2 x~'P x~ + a^2 x~'(I - P) x~ } / H^2.
 
     Assumes equal variances and errors without skewness or excess kurtosis (the third- and fourth-moment terms of
     Hansen, Hausman & Newey are left out). With few strong instruments it equals the homoskedastic variance.
@@ -44,7 +44,6 @@ def many_instrument_variance(parts: Partialled, theta: float, kappa: float) -> f
     inside = x_tilde @ projected @ x_tilde
     outside = x_tilde @ (total - projected) @ x_tilde
     scale = uu / (parts.n_samples - parts.n_controls - 1)
-    H = (total[1, 1] - kappa * (total[1, 1] - projected[1, 1])) / kappa
     return float(scale * ((1 - a) ** 2 * inside + a**2 * outside) / H**2)
 
 

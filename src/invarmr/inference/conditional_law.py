@@ -6,15 +6,18 @@ LR = (Q1 + Q2 - q + sqrt((Q1 + Q2 + q)^2 - 4 Q2 q)) / 2, and with B = cos^2(w) ~
     P(LR > m | q) = C int_0^{pi/2} P(chi2_k > m (m + q) / (m + q sin^2 w)) cos^{k-2} w dw,   C = 2 / B((k - 1)/2, 1/2).
 
 For k = 1 it is P(chi2_1 > m); for q = 0, P(chi2_k > m); as q grows it falls to P(chi2_1 > m).
-The integral is taken by Gauss-Legendre quadrature, 16 points on each of 82 panels that shrink by halves toward both
-ends, down to 2^-40, so that it resolves every scale of m, q and k; in logarithms, so that far tails keep their relative
-accuracy. Against adaptive quadrature the relative error is below 1e-10 for k up to 1,000 and p down to 1e-250.
+The integral is taken by Gauss-Legendre quadrature, 16 points on each of 54 or more panels that shrink toward both ends,
+down to 2^-26, so that every scale of m and q is resolved; each is cut in more pieces as k grows, because P(chi2_k > .)
+then turns from 0 to 1 within a relative width of sqrt(2 / k). It is taken in logarithms, so that far tails keep their
+relative accuracy. Against adaptive quadrature of another form of the law the relative error of p is below 1e-8 for k up
+to 1,000 and p down to 1e-219.
 Sources: Moreira (2003), Econometrica 71:1027; Andrews, Moreira & Stock (2007), Journal of Econometrics 139:116; Hillier
 (2009), Econometric Theory 25:305.
 """
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -25,7 +28,7 @@ from invarmr.inference.tails import log_survival_chi2
 
 __all__ = ["log_conditional_p_value"]
 
-_PANELS = 41
+_PANELS = 27
 _POINTS = 16
 
 
@@ -51,17 +54,18 @@ def log_conditional_p_value(statistic: float, strength: float, n_instruments: in
         return float(log_survival_chi2(m, 1))
     if q <= 0:
         return float(log_survival_chi2(m, k))
-    sine, log_cosine, log_weight = _nodes()
+    sine, log_cosine, log_weight = _nodes(math.ceil(math.sqrt(k / 40)))
     log_p = log_survival_chi2(m * ((m + q) / (m + q * sine)), k)
     constant = np.log(2.0) - special.betaln((k - 1) / 2, 0.5)
     return min(float(constant + special.logsumexp(log_p + (k - 2) * log_cosine + log_weight)), 0.0)
 
 
 @cache
-def _nodes() -> tuple[FloatArray, FloatArray, FloatArray]:
+def _nodes(pieces: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """sin^2 w, log cos w and the logarithms of the weights, at all points of both halves of (0, pi/2)."""
     x, weight = np.polynomial.legendre.leggauss(_POINTS)
-    edges = np.pi / 4 * np.concatenate([[0.0], 2.0 ** np.arange(1 - _PANELS, 1)])
+    panels = np.pi / 4 * np.concatenate([[0.0], 2.0 ** np.arange(1 - _PANELS, 1)])
+    edges = np.interp(np.arange(pieces * _PANELS + 1) / pieces, np.arange(_PANELS + 1), panels)
     half = np.diff(edges)[:, None] / 2
     w = ((edges[:-1, None] + half) + half * x).ravel()
     log_weight = np.log(np.tile((half * weight).ravel(), 2))

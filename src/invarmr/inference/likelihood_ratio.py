@@ -70,9 +70,9 @@ def likelihood_ratio_test(design: IVDesign, value: float = 0.0, *, count_learnin
     ...     instrument=Z, exposure=D, outcome=D + rng.normal(size=500), environment=np.arange(500) % 2)
     >>> design = invarmr.IVDesign.from_cohort(cohort)
     >>> print(likelihood_ratio_test(design, 1.0))
-    likelihood ratio test of effect = 1: statistic 0.0034585 (df 1), p = 0.9531
+    likelihood ratio test of effect = 1: statistic 0.1243 (df 1), p = 0.7244
     >>> print(likelihood_ratio_set(design))
-    [0.8749, 1.115]
+    [0.8915, 1.156]
     """
     value = check_value(value)
     try:
@@ -142,7 +142,7 @@ def conditional_likelihood_ratio_test(
     >>> print(conditional_likelihood_ratio_test(design, 1.0))
     conditional likelihood ratio test of effect = 1: statistic 0.1243 (df 3), p = 0.7256
     >>> print(conditional_likelihood_ratio_set(design))
-    [0.8745, 1.115]
+    [0.8909, 1.156]
     """
     value = check_value(value)
     try:

@@ -85,7 +85,7 @@ class ReducedForm:
         return f"1, {self.free}" if self.n_instruments == 1 else "1"
 
     def log_p_value(self, statistic: float) -> float:
-        """Logarithm of P(chi2_1 > statistic), or P(F(1, free) > statistic) with one instrument, where all tests are AR."""
+        """Logarithm of P(chi2_1 > statistic), or P(F(1, free) > statistic) with one instrument: all are AR then."""
         if self.n_instruments == 1:
             return log_survival_f(statistic, 1, self.free)
         return float(log_survival_chi2(statistic, 1))
