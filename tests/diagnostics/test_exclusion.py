@@ -8,7 +8,6 @@ from scipy import stats
 
 import invarmr
 from invarmr.diagnostics.exclusion import hansen_check, sargan_check
-from invarmr.errors import InputError
 
 
 def design(direct: float = 0.0, k: int = 3, n: int = 500, seed: int = 0) -> invarmr.IVDesign:
@@ -72,20 +71,3 @@ def test_learning_divides_j_and_is_named() -> None:
     assert hansen_check(on, replace(fitted, learning_inflation=2.0)).statistic == pytest.approx(
         hansen_check(on, fitted).statistic / 2
     )
-
-
-def test_scores_of_too_low_a_rank() -> None:
-    n = 60
-    generator = np.random.default_rng(0)
-    Z = generator.normal(size=(n, 2))
-    D = Z.sum(axis=1)
-    Y = np.zeros(n)
-    Y[0] = 1.0
-    flat = invarmr.Cohort.from_arrays(instrument=Z, exposure=D + Y, outcome=Y, environment=np.arange(n) % 2)
-    on = invarmr.IVDesign.from_cohort(flat)
-    fitted = replace(invarmr.TwoStageLeastSquares().fit(on), estimate=0.0)
-    single = replace(on, controls=())
-    try:
-        hansen_check(single, fitted)
-    except InputError as error:
-        assert "more samples than instruments" in str(error)

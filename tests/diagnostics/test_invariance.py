@@ -76,7 +76,7 @@ def test_learned_instruments_pass_where_observed_ones_fail(linear_study) -> None
 
 def test_without_the_allowance_they_would_not(linear_study) -> None:
     p = []
-    for seed in range(60):
+    for seed in range(40):
         cohort = linear_study(seed, environments=4, p=5, q=5, n=800).cohort
         latent = replace(
             invarmr.StationaryInstruments(n_latent=5).fit(cohort, seed=seed), learning_error=np.zeros((4, 4))

@@ -109,7 +109,6 @@ def test_scores_beside_genotypes_for_components_alone(small_study, run):
     assert estimates(out).filter(instruments="observed")["n_instruments"].to_list()[0] == 1
 
 
-@pytest.mark.filterwarnings("ignore:invalid value encountered in divide")  # one environment, none left when it is out
 @pytest.mark.parametrize("environment", ["site", None])
 def test_learning_nothing(small_study, run, environment):
     small = small_study().set("learn", method="none").set("phenotypes", environment=environment)

@@ -60,7 +60,7 @@ def environment_estimates(design: IVDesign, estimator: KClass) -> tuple[Environm
                 environment=design.moments.environments[e],
                 n_samples=int(design.moments.n_samples[e]),
                 own=_try_fit(plain, alone),
-                left_out=_try_fit(plain, moments_only.environment_design(others)),
+                left_out=_try_fit(plain, moments_only.environment_design(others)) if others else None,
             )
         )
     return tuple(out)

@@ -36,8 +36,8 @@ class AdmixtureDesign:
     populations
         Source populations, from those of the panel; None: all. The default is four of the shipped panel's five: with
         as many sites as sources every direction of ancestry shows as a shift of means between sites. A fifth
-        (AMR, itself admixed) adds a direction that shifts no mean, which no learner here finds at 5,000 people a site;
-        the over-identification test then rejects.
+        (AMR, itself admixed) adds a direction that shifts no mean between four sites and is hardly found at 5,000
+        people a site; the over-identification test then rejects. A fifth site mends that.
     site_sizes
         People per site, summing to `n_samples`; default as equal as can be.
     n_instruments
