@@ -28,7 +28,7 @@ def read_only(array: A) -> A:
     return view
 
 
-def finite_vector(values: ArrayLike, name: str, length: int | None = None) -> FloatArray:
+def finite_vector(values: ArrayLike, name: str, length: int | None = None, *, axis: str = "sample") -> FloatArray:
     """Turn `values` into a finite float vector (n,), or say what is wrong with it.
 
     Raises
@@ -42,7 +42,7 @@ def finite_vector(values: ArrayLike, name: str, length: int | None = None) -> Fl
     if array.ndim != 1:
         raise InputError(f"{name} must have one axis (samples), but has shape {array.shape}.")
     if length is not None and array.shape[0] != length:
-        raise InputError(f"{name} must have {length} values, one per sample, but has {array.shape[0]}.")
+        raise InputError(f"{name} must have {length} values, one per {axis}, but has {array.shape[0]}.")
     return _finite(array, name)
 
 

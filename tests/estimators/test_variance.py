@@ -37,9 +37,9 @@ def test_robust_and_clustered_against_full_matrices(estimator, fixed: bool) -> N
     P = Z @ np.linalg.pinv(Z)
     robust = replace(estimator, std_errors="robust").fit(design)
     kappa = robust.kappa
-    x = (1 - kappa) * X + kappa * P @ X
+    x = P @ X
     score = x * (Y - robust.estimate * X)
-    H = x @ X
+    H = (1 - kappa) * X @ X + kappa * x @ X
     n, df = 150, 150 - C.shape[1] - 1
     assert robust.std_error == pytest.approx(np.sqrt(n / df * (score**2).sum()) / abs(H))
     clustered = replace(estimator, std_errors="clustered").fit(design)

@@ -114,11 +114,14 @@ def test_housing_two_stage_least_squares_as_stata_prints_it(housing, expected, s
     assert fitted.estimate / fitted.std_error == pytest.approx(t, abs=5.1e-10)
 
 
-def test_housing_liml_as_stata_prints_it(housing, expected) -> None:
-    fitted = invarmr.LimitedInformationML(std_errors="homoskedastic").fit(housing)
+@pytest.mark.parametrize(
+    ("std_errors", "t"), [("homoskedastic", 6.2001021269), ("robust", 3.2529790022), ("clustered", 5.9089571618)]
+)
+def test_housing_liml_as_stata_prints_it(housing, expected, std_errors, t) -> None:
+    fitted = invarmr.LimitedInformationML(std_errors=std_errors).fit(housing)
     assert fitted.estimate == pytest.approx(expected["iv_housing"]["liml"]["hsngval"], abs=5.1e-12)
     assert fitted.kappa == pytest.approx(expected["iv_housing"]["liml"]["kappa"], abs=5.1e-10)
-    assert fitted.estimate / fitted.std_error == pytest.approx(6.2001021269, abs=5.1e-10)
+    assert fitted.estimate / fitted.std_error == pytest.approx(t, abs=5.1e-10)
 
 
 def test_housing_sargan_is_stata_s_gmm_j_with_unadjusted_weights(housing, expected) -> None:

@@ -180,7 +180,7 @@ class Cohort:
             covariate_names=_names(covariate_names, covariates, "covariate", measured.shape[1]),
             component_names=_names(None, None, "PC", ancestry.shape[1]),
             truth_names=_names(None, truth, "truth", known.shape[1]),
-            weights=None if weights is None else finite_vector(weights, "weights", d),
+            weights=None if weights is None else finite_vector(weights, "weights", d, axis="instrument"),
             cluster=None if cluster is None else _encode(cluster, "cluster", n)[0],
         )
 

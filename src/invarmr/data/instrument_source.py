@@ -95,6 +95,7 @@ class GenotypeInstruments(InstrumentSource):
         incomplete = np.flatnonzero(calls.min(axis=1) == MISSING_CALL)
         values = calls.astype(np.float32) if len(incomplete) else calls
         if len(self._flip):
+            values = values.copy() if values is calls else values
             values[self._flip] = 2 - values[self._flip]
         environment = self._environment[samples]
         for variant in incomplete:

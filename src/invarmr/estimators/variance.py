@@ -50,8 +50,9 @@ def many_instrument_variance(parts: Partialled, theta: float, H: float) -> float
 def row_variance(design: IVDesign, theta: float, kappa: float, H: float, *, clustered: bool) -> float:
     """Heteroskedasticity-robust (HC1) or clustered variance, by a second pass over the rows in blocks.
 
-    V = f sum_g (sum_{i in g} u_i x_i)^2 / H^2, x_i = (1 - kappa) X_i + kappa (PX)_i, every sample its own g unless
+    V = f sum_g (sum_{i in g} u_i x_i)^2 / H^2, x_i = (PX)_i, X_i for least squares, every sample its own g unless
     clustered; f = n / df, times G / (G - 1) (n - 1) / n when clustered over G clusters.
+    The first stage's fit stands in the scores for every kappa, as in Stata's ivregress and linearmodels.
     Sources: White (1980), Econometrica 48:817; Liang & Zeger (1986), Biometrika 73:13.
 
     Raises
@@ -67,8 +68,8 @@ def row_variance(design: IVDesign, theta: float, kappa: float, H: float, *, clus
     sums = np.zeros(int(cohort.cluster.max()) + 1) if clustered and cohort.cluster is not None else None
     squares = 0.0
     for instruments, pair, rows in design.residual_rows():
-        fitted = instruments @ parts.whitened[:, 1]
-        score = (pair[:, 0] - theta * pair[:, 1]) * ((1 - kappa) * pair[:, 1] + kappa * fitted)
+        fitted = instruments @ parts.whitened[:, 1] if kappa else pair[:, 1]
+        score = (pair[:, 0] - theta * pair[:, 1]) * fitted
         if sums is None or cohort.cluster is None:
             squares += float(score @ score)
         else:

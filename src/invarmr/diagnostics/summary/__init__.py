@@ -1,0 +1,1 @@
+"""Sensitivity of summary-data estimates: heterogeneity, pleiotropy, single variants, strength and direction."""

@@ -1,0 +1,78 @@
+"""All sensitivity analyses of summary data in one long table.
+
+Symbols: none.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from invarmr.data.harmonised import PAIR, HarmonisedStatistics
+from invarmr.diagnostics.summary.direction import directionality
+from invarmr.diagnostics.summary.heterogeneity import heterogeneity
+from invarmr.diagnostics.summary.pleiotropy import egger_intercept
+from invarmr.diagnostics.summary.single_variants import leave_one_out, single_variant
+from invarmr.diagnostics.summary.strength import instrument_strength
+
+__all__ = ["sensitivity"]
+
+_COLUMNS = {
+    **dict.fromkeys((*PAIR, "analysis", "quantity", "SNP"), pl.String),
+    **dict.fromkeys(("value", "se", "df", "pval"), pl.Float64),
+    "note": pl.String,
+}
+
+
+def sensitivity(
+    harmonised: HarmonisedStatistics, *, binary_exposure: bool = False, binary_outcome: bool = False
+) -> pl.DataFrame:
+    """Heterogeneity, Egger intercept, strength, direction, leave-one-out and single variants of every pair.
+
+    Parameters
+    ----------
+    harmonised
+        Rows with `mr_keep` are used.
+    binary_exposure, binary_outcome
+        The effects are log odds ratios of a binary trait (for the direction).
+
+    Returns
+    -------
+    polars.DataFrame
+        `id.exposure, id.outcome, outcome, exposure, analysis, quantity, SNP, value, se, df, pval, note`; null where a
+        column does not apply.
+    """
+    q = heterogeneity(harmonised)
+    strength = instrument_strength(harmonised)
+    direction = directionality(harmonised, binary_exposure=binary_exposure, binary_outcome=binary_outcome)
+    one_out, single = leave_one_out(harmonised), single_variant(harmonised)
+    parts = [
+        _part(q, "heterogeneity", pl.format("Q, {}", "method"), value="Q", df="Q_df", pval="Q_pval"),
+        _part(q, "heterogeneity", pl.format("I2, {}", "method"), value="I2"),
+        _part(
+            egger_intercept(harmonised), "pleiotropy", "Egger intercept", value="egger_intercept", se="se", pval="pval"
+        ),
+        _part(strength, "strength", "mean F", value="mean_f"),
+        _part(strength, "strength", "weakest F", value="weakest_f"),
+        _part(strength.filter(pl.col("i2_gx").is_not_null()), "strength", "I2_GX", value="i2_gx"),
+        _part(direction, "direction", "r2 of the exposure", value="snp_r2.exposure", note="reason"),
+        _part(direction, "direction", "r2 of the outcome", value="snp_r2.outcome", pval="steiger_pval", note="reason"),
+        _part(one_out, "leave-one-out", "Inverse variance weighted", SNP="SNP", value="b", se="se", pval="p"),
+        _part(single, "single variant", "Wald ratio", SNP="SNP", value="b", se="se", pval="p").filter(
+            ~pl.col("SNP").str.starts_with("All - ")
+        ),
+    ]
+    return pl.concat(parts).sort("id.exposure", "id.outcome", maintain_order=True)
+
+
+def _part(table: pl.DataFrame, analysis: str, quantity: str | pl.Expr, **columns: str) -> pl.DataFrame:
+    name = pl.lit(quantity) if isinstance(quantity, str) else quantity
+    made = table.select(
+        *PAIR,
+        pl.lit(analysis).alias("analysis"),
+        name.alias("quantity"),
+        *(pl.col(there).alias(ours) for ours, there in columns.items()),
+    )
+    return made.select(
+        (pl.col(column) if column in made.columns else pl.lit(None)).cast(kind).alias(column)
+        for column, kind in _COLUMNS.items()
+    )
