@@ -141,7 +141,8 @@ _SMALLEST_SHARE = 1e-3
 def leak_of(system: StationarySystem, n_latent: int) -> Leak:
     """How noise becomes leak when the first `n_latent` directions are W (see `Leak`).
 
-    A_f = m_f Lambda^-1 and B_f = 2 (1 - rho_f)^2 C_f Lambda^-1 over V. To first order a direction of V that is itself
+    A_f = m_f Lambda^-1 and B_f = 2 (1 - rho_f)^2 C_f Lambda^-1 over V, less its mean
+    over environments (zero but for unequal shrinkage). To first order a direction of V that is itself
     hardly learned would leak beyond all bounds: its total leak tan^2 over the W directions is replaced by sin^2.
     """
     V = slice(n_latent, None)
@@ -149,6 +150,7 @@ def leak_of(system: StationarySystem, n_latent: int) -> Leak:
     gap = np.maximum(system.eigenvalues[V] - floor, 1e-12)
     A = system.means[:, V] / gap
     B = 2 * system.shrinkage[:, None, None] * system.deviations[:, V, V] / gap
+    B -= np.tensordot(system.n_samples / system.n_samples.sum(), B, axes=1)
     bound = np.sqrt(1.0 + n_latent * np.diag(_covariance(system, A, B, V)))
     A, B = A / bound, B / bound
     return Leak(A, B, _covariance(system, A, B, V))
