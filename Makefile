@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 2
 export OPENBLAS_NUM_THREADS ?= 2
 
-.PHONY: demo test check docs bench reference clean
+.PHONY: demo test check docs bench validate reference clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,11 @@ docs: $(STAMP)  ## the manual, its examples executed
 
 bench: $(STAMP)  ## speed and memory, each as a ratio in one run
 	$(BIN)/python benchmarks/moments_from_bed.py
+	$(BIN)/python benchmarks/summary_data.py
+	$(BIN)/python benchmarks/inference_from_arrays.py
+
+validate: $(STAMP)  ## coverage and calibration by Monte Carlo, with binomial bands; long
+	$(BIN)/python validation/learning_error.py --seeds 400 --out validation/learning_error.json
 
 reference: $(STAMP)  ## rebuild the example genotypes from the source distribution of peddy 0.4.8
 	$(BIN)/python scripts/build_reference_genotypes.py

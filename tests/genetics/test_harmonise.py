@@ -142,7 +142,7 @@ def test_a_row_without_effect_and_a_variant_without_outcome_have_reasons():
     result = harmonise(exposure, outcome)
     assert result.dropped.rows() == [
         ("rs0", "x", "y", "no effect in one of the studies"),
-        ("rs2", "x", None, "not in the outcome study"),
+        ("rs2", "x", "y", "not in the outcome study"),
     ]
     assert result.associations().variants == ("rs1",)
 
@@ -153,6 +153,15 @@ def test_every_pair_of_traits_is_harmonised():
     assert [names["id.exposure"] for names, _ in result.pairs()] == ["a", "b"]
     with pytest.raises(InputError, match="one exposure-outcome pair"):
         result.associations()
+
+
+def test_a_variant_that_one_of_two_outcomes_lacks_is_named_for_that_one():
+    exposure = study([("A", "G", 1.0, 0.3), ("A", "C", 1.0, 0.3)])
+    outcomes = pl.concat(
+        [study([("A", "G", 1.0, 0.3), ("A", "C", 1.0, 0.3)], "y").frame, study([("A", "G", 1.0, 0.3)], "z").frame]
+    )
+    result = harmonise(exposure, SummaryStatistics.from_frame(outcomes))
+    assert result.absent.rows() == [("rs1", "x", "z", "not in the outcome study")]
 
 
 def test_wrong_settings_and_strangers_are_refused():

@@ -12,6 +12,9 @@ import pytest
 from scipy import special
 
 from invarmr.data.harmonised import Associations, HarmonisedStatistics, MultivariableAssociations, to_associations
+from invarmr.diagnostics.summary.heterogeneity import heterogeneity, i_squared
+from invarmr.diagnostics.summary.pleiotropy import egger_intercept
+from invarmr.diagnostics.summary.strength import i_squared_gx, mean_f
 from invarmr.estimators.summary.base import SummaryEstimator
 from invarmr.estimators.summary.contamination_mixture import ContaminationMixture
 from invarmr.estimators.summary.debiased import DebiasedInverseVarianceWeighted
@@ -111,6 +114,17 @@ def test_lipids_deterministic(lipids: Associations, expected: dict[str, Any]):
     agree(egger.extras["intercept"], e["mr_egger"]["intercept"])
     agree(egger.extras["intercept_se"], e["mr_egger"]["se_int"])
     agree(DebiasedInverseVarianceWeighted().fit(lipids).extras["condition"], e["mr_divw"]["condition"])
+
+
+def test_lipids_penalised(lipids: Associations, expected: dict[str, Any]):
+    e = expected["mr_mendelianrandomization"]["lipids LDL->CHD (28)"]
+    ivw = InverseVarianceWeighted(penalised=True).fit(lipids)
+    egger = Egger(penalised=True, distribution="normal").fit(lipids)
+    for answer, row in ((ivw, e["penalized ivw"]), (egger, e["penalized egger"])):
+        agree(answer.b, row["b"])
+        agree(answer.se, row["se"])
+    agree(egger.extras["intercept"], e["penalized egger"]["intercept"])
+    agree(egger.extras["intercept_se"], e["penalized egger"]["se_int"])
 
 
 @pytest.mark.parametrize(
@@ -257,3 +271,19 @@ def test_presso(oracles: Path):
     assert (answer.b, answer.se) == (pytest.approx(0.50922309, abs=5e-9), pytest.approx(0.01256607, abs=5e-9))
     assert 100 * answer.extras["distortion"] == pytest.approx(5.8498776, abs=5e-8)
     assert answer.extras["distortion_pval"] == pytest.approx(0.008, abs=0.009)  # theirs: 8 of 1,000 draws
+
+
+def test_sensitivity(
+    lipids: Associations, calcium: Associations, bmi_chd: HarmonisedStatistics, expected: dict[str, Any]
+):
+    e = expected["mr_mendelianrandomization"]
+    row = e["lipids LDL->CHD (28)"]
+    agree(mean_f(lipids), row["mr_ivw"]["F"])
+    agree(mean_f(calcium), e["calcium->glucose correlated (6)"]["mr_ivw"]["F"])
+    agree(100 * i_squared_gx(lipids), row["mr_egger"]["I2_GX"])
+    agree(100 * i_squared(row["mr_ivw"]["Q"], 27), row["mr_ivw"]["I2"])
+    q = dict(zip(*heterogeneity(bmi_chd).select("method", "Q"), strict=True))
+    assert q["Inverse variance weighted"] == pytest.approx(143.65, abs=0.005)  # the data's provenance
+    intercept = egger_intercept(bmi_chd).row(0, named=True)
+    assert intercept["egger_intercept"] == pytest.approx(-0.0017, abs=0.00005)
+    assert intercept["se"] == pytest.approx(0.0040, abs=0.00005)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import bz2
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -250,7 +251,13 @@ def test_learning_never_takes_a_variance_away(learned) -> None:
     Q = learning_covariance(design)
     small = with_learning(np.eye(2) * 1e-9 * np.abs(Q).max(), design)
     assert np.linalg.eigvalsh(small)[0] > 0
-    assert np.linalg.eigvalsh(with_learning(np.eye(2), design) - 0.01 * np.eye(2))[0] > 0
+    assert np.linalg.eigvalsh(with_learning(np.eye(2), design) - 0.01 * np.eye(2))[0] > -1e-12
+
+
+def test_learning_is_not_counted_where_its_environments_are_others(learned) -> None:
+    design = learned[0][0]
+    assert np.any(learning_covariance(replace(design, environment_effects=True)) != learning_covariance(design))
+    assert not learning_covariance(replace(design, moments=design.moments.subset([0, 1]))).any()
 
 
 def test_sets_count_the_learning_at_every_value(learned) -> None:

@@ -205,7 +205,7 @@ class HarmonisedStatistics:
         Columns of `SummaryStatistics` suffixed `.exposure` and `.outcome`, `palindromic, ambiguous, remove, mr_keep`,
         and `reason` (empty for a plain match; why not, where `mr_keep` is false).
     absent
-        `SNP, id.exposure, reason`: exposure variants that no outcome has.
+        `SNP, id.exposure, id.outcome, reason`: exposure variants that the outcome study does not have.
     """
 
     frame: pl.DataFrame
@@ -215,9 +215,7 @@ class HarmonisedStatistics:
     def dropped(self) -> pl.DataFrame:
         """`SNP, id.exposure, id.outcome, reason`: every variant that does not enter the estimates."""
         columns = ["SNP", "id.exposure", "id.outcome", "reason"]
-        removed = self.frame.filter(~pl.col("mr_keep")).select(columns)
-        nowhere = self.absent.with_columns(pl.lit(None, pl.String).alias("id.outcome")).select(columns)
-        return pl.concat([removed, nowhere])
+        return pl.concat([self.frame.filter(~pl.col("mr_keep")).select(columns), self.absent.select(columns)])
 
     def pairs(self) -> Iterator[tuple[dict[str, str], pl.DataFrame]]:
         """Each exposure-outcome pair: its names (`PAIR`), and its kept rows."""

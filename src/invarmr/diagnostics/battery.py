@@ -11,6 +11,7 @@ from invarmr.data.design import IVDesign
 from invarmr.data.latent_instruments import LatentInstruments, Verdict
 from invarmr.data.moments import EnvironmentMoments
 from invarmr.diagnostics.check import Check
+from invarmr.diagnostics.endogeneity import wu_hausman_check
 from invarmr.diagnostics.exchangeability import Balance, balance, balance_checks
 from invarmr.diagnostics.exclusion import hansen_check, sargan_check
 from invarmr.diagnostics.invariance import invariance_checks
@@ -88,7 +89,7 @@ def diagnose(
     latent = design.latent if design.latent is not None and design.latent.learner != "allele_score" else None
     over = hansen_check if estimate.std_errors in ("robust", "clustered") else sargan_check
     environments = environment_estimates(design, _estimator(estimate))
-    checks = [first_stage_check(design), partial_r2_check(design), over(design, estimate)]
+    checks = [first_stage_check(design), partial_r2_check(design), over(design, estimate), wu_hausman_check(design)]
     balanced: tuple[Balance, ...] = ()
     if latent is not None and design.cohort is not None:
         checks += _learning_checks(latent)

@@ -33,6 +33,7 @@ from invarmr.errors import InputError
 from invarmr.estimators.kclass import first_stage
 from invarmr.inference.effect_test import NotApplicable
 from invarmr.inference.robust_anderson_rubin import score_covariance
+from invarmr.linalg.symmetric import RANK_TOLERANCE
 
 __all__ = [
     "cragg_donald_check",
@@ -154,12 +155,10 @@ def kleibergen_paap_check(design: IVDesign, *, clustered: bool = False) -> Check
     """
     name = "Kleibergen-Paap F"
     try:
-        V, free = score_covariance(design, clustered=clustered)
+        V, free = _robust_covariance(design, clustered=clustered)
     except NotApplicable as error:
         return not_applicable("relevance", name, _IRRELEVANT, str(error))
     pi = design.partialled.whitened[:, 1]
-    if np.trace(V[1, 1]) <= 0:
-        return not_applicable("relevance", name, _IRRELEVANT, "the instruments explain the exposure entirely")
     f = float(pi @ linalg.solve(V[1, 1], pi, assume_a="pos")) / len(pi)
     return Check(
         assumption="relevance",
@@ -177,13 +176,10 @@ def effective_f_check(design: IVDesign, *, clustered: bool = False) -> Check:
     """Montiel Olea and Pflueger's effective F with its bounds for 5 % and 10 % of the worst-case bias; needs rows."""
     name, null = "effective F", "the bias of 2SLS may exceed 10 % of its worst case"
     try:
-        V, _ = score_covariance(design, clustered=clustered)
+        V, _ = _robust_covariance(design, clustered=clustered)
     except NotApplicable as error:
         return not_applicable("relevance", name, null, str(error))
-    trace = float(np.trace(V[1, 1]))
-    if trace <= 0:
-        return not_applicable("relevance", name, null, "the instruments explain the exposure entirely")
-    f = float(design.partialled.projected[1, 1] / trace)
+    f = float(design.partialled.projected[1, 1] / np.trace(V[1, 1]))
     five, ten = (effective_f_bound(V[1, 1], bias) for bias in (0.05, 0.1))
     share = "below 5 %" if f > five else "below 10 %" if f > ten else "possibly above 10 %"
     return Check(
@@ -194,6 +190,13 @@ def effective_f_check(design: IVDesign, *, clustered: bool = False) -> Check:
         conclusion=f"F {f:.1f} (bounds {ten:.1f} for 10 %, {five:.1f} for 5 %): bias {share} of the worst case",
         reason="for 2SLS; rejected at 5 % above the bound for 10 %; simplified, conservative bound",
     )
+
+
+def _robust_covariance(design: IVDesign, *, clustered: bool) -> tuple[FloatArray, int]:
+    parts = design.partialled
+    if parts.total[1, 1] - parts.projected[1, 1] <= RANK_TOLERANCE * parts.total[1, 1]:
+        raise NotApplicable("the instruments explain the exposure entirely")
+    return score_covariance(design, clustered=clustered)
 
 
 def strength_checks(design: IVDesign, *, clustered: bool = False) -> list[Check]:

@@ -13,7 +13,9 @@ and C_i the leverages of the instruments and of the controls (the constant count
 2SLS has a bias of about 1 / F of that of OLS because P_i v_i u_i (v, u errors of x and y) does not average to zero;
 LIML removes it only where variances are equal. Leaving the diagonal of P out removes it whatever they are. HLIM keeps
 LIML's efficiency, HFUL adds moments. y is taken given the controls (not raw), so that nothing depends on the origin of
-Y; with C_i small against 1 HLIM and HFUL on (y, x) agree with those that carry the controls along.
+Y; with C_i small against 1 HLIM and HFUL on (y, x) agree with those that carry the controls along. With learned
+instruments X'PX holds the noise of the learning too, which no sample's own row shows: k Q is taken from it
+(`learning_covariance`), from B and from both sums of JIVE and UJIVE.
 
 Variances (many instruments, unequal variances), u = y - theta x: for JIVE and UJIVE, with xi_i = u_i / (1 - Q_i),
 
@@ -45,6 +47,7 @@ from invarmr.errors import InputError
 from invarmr.estimators.estimate import Estimate
 from invarmr.estimators.kclass import first_stage
 from invarmr.estimators.learning_error import learning_inflation
+from invarmr.inference.learning_covariance import with_learning
 from invarmr.inference.wald import check_level, wald_p_value, wald_set
 from invarmr.linalg.symmetric import RANK_TOLERANCE, solve_on_range
 
@@ -73,7 +76,8 @@ class Jackknife(ABC):
     level
         Level of the confidence set.
     count_learning
-        Whether the standard error counts the error with which learned instruments were learned (`learning_inflation`).
+        Whether the error with which learned instruments were learned is counted: in the standard error
+        (`learning_inflation`) and in the noise that is left out.
     """
 
     level: float = 0.95
@@ -140,7 +144,7 @@ class _FirstStageOfTheOthers(Jackknife):
     def _solve(self, design: IVDesign) -> tuple[float, float, float]:
         k = design.partialled.n_instruments
         coefficients = design.partialled.whitened[:, 1]
-        sums = np.zeros(2)
+        sums = -_learned_noise(design, count=self.count_learning)[1]
         for block in _blocks(design):
             sums += self._fitted(block, coefficients) @ block.pair
         theta = float(sums[0] / sums[1])
@@ -201,7 +205,7 @@ class HeteroskedasticLIML(Jackknife):
     method: ClassVar[str] = "HLIM"
 
     def _solve(self, design: IVDesign) -> tuple[float, float, float]:
-        return _hetero(design, 0.0)
+        return _hetero(design, 0.0, _learned_noise(design, count=self.count_learning))
 
 
 @final
@@ -219,14 +223,15 @@ class HeteroskedasticFuller(Jackknife):
     method: ClassVar[str] = "HFUL"
 
     def _solve(self, design: IVDesign) -> tuple[float, float, float]:
-        return _hetero(design, self.a / design.partialled.n_samples)
+        noise = _learned_noise(design, count=self.count_learning)
+        return _hetero(design, self.a / design.partialled.n_samples, noise)
 
 
-def _hetero(design: IVDesign, correction: float) -> tuple[float, float, float]:
+def _hetero(design: IVDesign, correction: float, learned: FloatArray) -> tuple[float, float, float]:
     """HLIM or HFUL: the effect, its variance, and kappa = 1 / (1 - a)."""
     parts = design.partialled
     T, k = parts.total, parts.n_instruments
-    diagonal = np.zeros((2, 2))
+    diagonal = learned.copy()
     for block in _blocks(design):
         diagonal += (block.pair * block.instruments[:, None]).T @ block.pair
     B = parts.projected - diagonal
@@ -244,6 +249,14 @@ def _hetero(design: IVDesign, correction: float) -> tuple[float, float, float]:
         own += float(np.sum((p**2 - 2 * w * block.instruments * p) * u**2))
         spread += (block.z * (w * u)[:, None]).T @ block.z
     return theta, (own + float(np.sum(spread**2))) / H**2, 1 / (1 - a)
+
+
+def _learned_noise(design: IVDesign, *, count: bool) -> FloatArray:
+    """K Q (2, 2), what learning adds to the noise of (y, x)'P(y, x)."""
+    parts = design.partialled
+    omega = (parts.total - parts.projected) / (parts.n_samples - parts.n_instruments - parts.n_controls)
+    noise = with_learning(omega, design) if count else omega
+    return np.asarray(parts.n_instruments * (noise - omega))
 
 
 def _weight(block: _Block) -> FloatArray:

@@ -39,11 +39,9 @@ def harmonise(
     only, so on the other strand; a pair of alleles I/D is read as longer/shorter. Where one study states the effect
     allele alone, frequencies must confirm the match. A palindromic pair (A/T, C/G) fits either strand:
 
-    | mode | palindromic variants |
-    |---|---|
-    | "forward" or 1 | all kept: both studies report the forward strand |
-    | "infer" or 2 | turned where frequencies lie on opposite sides of 0.5; dropped where one is ambiguous or missing |
-    | "drop" or 3 | all dropped |
+    * "forward" or 1: all kept, as both studies report the forward strand;
+    * "infer" or 2: turned where frequencies lie on opposite sides of 0.5, dropped where one is ambiguous or missing;
+    * "drop" or 3: all dropped.
 
     Parameters
     ----------
@@ -87,8 +85,12 @@ def harmonise(
             f"among the outcome's {outcome.n_variants}. Check that both use rs ids (or both chr:pos)."
         )
     joined = joined.sort("id.exposure", "id.outcome", "SNP")
-    absent = left.join(joined, on="SNP", how="anti").select(
-        "SNP", "id.exposure", pl.lit("not in the outcome study").alias("reason")
+    outcomes = pl.DataFrame({"id.outcome": outcome.ids})
+    absent = (
+        left.select("SNP", "id.exposure")
+        .join(outcomes, how="cross")
+        .join(joined, on=["SNP", "id.exposure", "id.outcome"], how="anti")
+        .with_columns(pl.lit("not in the outcome study").alias("reason"))
     )
     codes, other_strand, base, names = _encode(joined)
     match = _match(

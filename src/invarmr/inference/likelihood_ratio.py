@@ -193,6 +193,4 @@ def _bound(form: ReducedForm, size: float) -> float:
 
     if largest <= smallest or excess(largest) >= 0:
         return math.inf
-    if excess(smallest) <= 0:
-        return smallest
-    return float(optimize.brentq(excess, smallest, largest, xtol=1e-14, rtol=1e-14))
+    return float(optimize.brentq(excess, (1 - 1e-6) * smallest, largest, xtol=1e-14, rtol=1e-14))

@@ -6,7 +6,8 @@ Symbols: r correlation of a variant with a trait, n samples:
     r^2 = v / (v + pi^2 / 3), v = 2 f (1 - f) beta^2        log odds of a binary trait, f allele frequency
     z = {atanh(r_X) - atanh(r_Y)} / {1 / (n_X - 3) + 1 / (n_Y - 3)}^1/2
 
-Sources: Hemani, Tilling & Davey Smith (2017), PLoS Genetics 13:e1007081; Lee et al. (2012), Genetic Epidemiology 36:214.
+Sources: Hemani, Tilling & Davey Smith (2017), PLoS Genetics 13:e1007081; Lee et al. (2012), Genetic
+Epidemiology 36:214.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Symbols: b IVW estimate, Gamma = a + b gamma the Egger line, w_j = 1 / sigma_Yj^2:
 
-    Q = sum w_j (Gamma_j - b gamma_j)^2 ~ chi-squared_{p-1},    Q' = sum w_j (Gamma_j - a - b gamma_j)^2 ~ chi-squared_{p-2}
+    Q  = sum w_j (Gamma_j - b gamma_j)^2      ~ chi-squared_{p-1}
+    Q' = sum w_j (Gamma_j - a - b gamma_j)^2  ~ chi-squared_{p-2}
     I2 = max{0, (Q - df) / Q}
 
 where no variant is pleiotropic (Q'; equally pleiotropic). Sources: Cochran (1954), Biometrics 10:101; Rucker et al.

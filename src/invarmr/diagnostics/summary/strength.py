@@ -3,7 +3,9 @@
 Symbols: gamma, sigma_X (p,) exposure associations and their errors, rho their correlation:
 
     F = gamma' (diag(sigma_X) rho diag(sigma_X))^-1 gamma / p      (the mean of gamma^2 / sigma_X^2 if independent)
-    I2_GX = max{0, (Q - (p - 1)) / Q},  Q = sum (|gamma| - mean)^2 / sigma_X^2, the mean weighted by 1 / sigma_X^2
+    I2_GX = max{0, (Q - (p - 1)) / Q},  Q = sum (|g| - mean)^2 / s^2, the mean weighted by 1 / s^2
+
+with g = gamma / sigma_Y and s = sigma_X / sigma_Y, as the weighted regression sees them (or g = gamma, s = sigma_X).
 
 MR Egger is diluted by about the factor I2_GX; below 0.9 use another method. Sources: Bowden et al. (2016), Int J
 Epidemiol 45:1961; Burgess & Thompson (2011), Int J Epidemiol 40:755.
@@ -31,7 +33,7 @@ def mean_f(data: Associations) -> float:
     return float(z @ whitened / data.n_variants)
 
 
-def i_squared_gx(data: Associations, *, weighted: bool = False) -> float:
+def i_squared_gx(data: Associations, *, weighted: bool = True) -> float:
     """I2_GX, in [0, 1]: how far from its full size MR Egger's slope is pulled by the error of the associations.
 
     Parameters
@@ -39,7 +41,7 @@ def i_squared_gx(data: Associations, *, weighted: bool = False) -> float:
     data
         Two variants at least.
     weighted
-        Of gamma / sigma_Y with errors sigma_X / sigma_Y, as the weighted regression has it (TwoSampleMR shows both).
+        Of gamma / sigma_Y, as MendelianRandomization prints it (default), or of gamma itself.
     """
     scale = data.outcome_std_error if weighted else np.ones(data.n_variants)
     gamma, weight = np.abs(data.exposure) / scale, (scale / data.exposure_std_error) ** 2

@@ -111,7 +111,7 @@ class ContaminationMixture(SummaryEstimator):
 def _log_likelihood(
     grid: FloatArray, ratio: FloatArray, error: FloatArray, psi: float
 ) -> tuple[FloatArray, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
-    """l (grid,), and which variants it takes as valid (grid, p)."""
+    """The profile l (grid,), and which variants it takes as valid (grid, p)."""
     wide = psi**2 + error**2
     valid = -0.5 * ((ratio - grid[:, None]) / error) ** 2 - 0.5 * np.log(2.0 * np.pi * error**2)
     invalid = -0.5 * ratio**2 / wide - 0.5 * np.log(2.0 * np.pi * wide)

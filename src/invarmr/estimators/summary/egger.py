@@ -18,7 +18,7 @@ import numpy as np
 from invarmr.data.harmonised import Associations
 from invarmr.errors import InputError
 from invarmr.estimators.summary.base import SummaryEstimator, check_draws, drawn
-from invarmr.estimators.summary.regression import Effects, precision_regression
+from invarmr.estimators.summary.regression import Effects, penalised_std_error, precision_regression
 from invarmr.estimators.summary.result import Distribution, SummaryEstimate, chi_squared_tail, two_sided
 from invarmr.inference.confidence_set import ConfidenceSet
 
@@ -39,6 +39,8 @@ class Egger(SummaryEstimator):
         Of b / se: "t" with p - 2 degrees of freedom (TwoSampleMR, default) or "normal" (MendelianRandomization).
     effects
         "random": standard errors times max(1, phi), as both packages.
+    penalised
+        Reduce the weight of variants far from the first line (`mr_egger(penalized=TRUE)` of MendelianRandomization).
     level
         Level of the confidence set.
 
@@ -57,14 +59,23 @@ class Egger(SummaryEstimator):
 
     distribution: Distribution = "t"
     effects: Effects = "random"
-    method: ClassVar[str] = "MR Egger"
+    penalised: bool = False
     minimum_variants: ClassVar[int] = 3
     takes_correlation: ClassVar[bool] = True
+
+    @property
+    def method(self) -> str:
+        """Label of the row."""
+        return "MR Egger (penalised)" if self.penalised else "MR Egger"
 
     def _estimate(self, data: Associations, seed: int) -> SummaryEstimate:
         data = data.oriented()
         X = np.column_stack([np.ones(data.n_variants), data.exposure])
         fitted = precision_regression(X, data.outcome, data.outcome_std_error, data.correlation)
+        if self.penalised:
+            residual = data.outcome - X @ fitted.coefficients
+            spread = penalised_std_error(data.outcome_std_error, residual, data.correlation)
+            fitted = precision_regression(X, data.outcome, spread)
         errors = fitted.std_errors(self.effects)
         intercept, b = fitted.coefficients.tolist()
         p, interval = two_sided(b, float(errors[1]), df=fitted.df, distribution=self.distribution, level=self.level)

@@ -1,6 +1,7 @@
 """Inverse-variance weighted: the ratios averaged by their precision.
 
-Symbols: gamma, Gamma (p,) associations with exposure and outcome; Omega covariance of Gamma; phi residual standard error:
+Symbols: gamma, Gamma (p,) associations with exposure and outcome; Omega covariance of Gamma; phi residual standard
+error:
 
     b = gamma' Omega^-1 Gamma / gamma' Omega^-1 gamma,    se = (gamma' Omega^-1 gamma)^-1/2 x max(1, phi)
 
@@ -16,8 +17,8 @@ from typing import ClassVar, Literal, final
 import numpy as np
 
 from invarmr.data.harmonised import Associations
-from invarmr.estimators.summary.base import SummaryEstimator
-from invarmr.estimators.summary.regression import Effects, precision_regression
+from invarmr.estimators.summary.base import SummaryEstimator, check_ratios
+from invarmr.estimators.summary.regression import Effects, penalised_std_error, precision_regression
 from invarmr.estimators.summary.result import Distribution, SummaryEstimate, chi_squared_tail, two_sided
 
 __all__ = ["InverseVarianceWeighted"]
@@ -44,6 +45,9 @@ class InverseVarianceWeighted(SummaryEstimator):
         more than three variants); "multiplicative": times phi (`mr_ivw_mre`); "fixed": as it is (`mr_ivw_fe`).
     order
         Of the delta method for the weights: 1 (both packages' default) or 2.
+    penalised
+        Reduce the weight of variants whose ratio is far from the median ratio (`mr_ivw(penalized=TRUE)` of
+        MendelianRandomization).
     distribution
         Of b / se: "normal" (both packages' default) or "t".
     level
@@ -63,18 +67,23 @@ class InverseVarianceWeighted(SummaryEstimator):
 
     effects: Effects = "random"
     order: Literal[1, 2] = 1
+    penalised: bool = False
     distribution: Distribution = "normal"
     takes_correlation: ClassVar[bool] = True
 
     @property
     def method(self) -> str:
         """Label of the row."""
-        return _LABELS[self.effects]
+        return _LABELS[self.effects] + (" (penalised)" if self.penalised else "")
 
     def _estimate(self, data: Associations, seed: int) -> SummaryEstimate:
         spread = data.outcome_std_error
         if self.order == 2:
             spread = data.ratio_std_error(order=2) * np.abs(data.exposure)
+        if self.penalised:
+            check_ratios(data, self.method)
+            residual = data.outcome - float(np.median(data.ratio)) * data.exposure
+            spread = penalised_std_error(spread, residual, data.correlation)
         fitted = precision_regression(data.exposure[:, None], data.outcome, spread, data.correlation)
         b, se = float(fitted.coefficients[0]), float(fitted.std_errors(self.effects)[0])
         use: Distribution = self.distribution if fitted.df > 0 else "normal"

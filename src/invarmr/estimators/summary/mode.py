@@ -111,9 +111,7 @@ class Mode(SummaryEstimator):
         se = float(_mad(np.concatenate([self._modes(ratio, error) for (ratio,) in blocks])))
         df = data.n_variants - 1
         p, interval = two_sided(b, se, df=df, distribution=self.distribution, level=self.level)
-        return SummaryEstimate(
-            method=self.method, nsnp=data.n_variants, b=b, se=se, pval=p, confidence_set=interval
-        )
+        return SummaryEstimate(method=self.method, nsnp=data.n_variants, b=b, se=se, pval=p, confidence_set=interval)
 
     def _modes(self, ratio: FloatArray, error: FloatArray) -> FloatArray:
         """Modes of the rows of `ratio`; penalised weights follow each row's own weighted mode."""

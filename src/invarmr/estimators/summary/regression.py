@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, special
 
 from invarmr.arrays import FloatArray
 from invarmr.errors import InputError
 
-__all__ = ["Effects", "PrecisionRegression", "precision_regression"]
+__all__ = ["Effects", "PrecisionRegression", "penalised_std_error", "precision_regression"]
 
 Effects = Literal["random", "multiplicative", "fixed"]
 """Standard errors times max(1, phi), times phi, or as they are."""
@@ -75,3 +75,21 @@ def precision_regression(
         q=float(residual @ residual),
         df=rows.shape[0] - rows.shape[1],
     )
+
+
+PENALTY = 100.0
+"""Factor of the p-value of heterogeneity in penalised regression, as MendelianRandomization has it."""
+
+
+def penalised_std_error(std_error: FloatArray, residual: FloatArray, correlation: FloatArray | None) -> FloatArray:
+    """Standard errors inflated so that a variant's weight falls by min(1, 100 x p-value of its residual).
+
+    Raises
+    ------
+    InputError
+        Correlated variants, of which none has a residual of its own.
+    """
+    if correlation is not None:
+        raise InputError("penalised weights take variants as independent, but a correlation was given.")
+    p = special.chdtrc(1, (residual / std_error) ** 2)
+    return np.asarray(std_error / np.sqrt(np.clip(PENALTY * p, np.finfo(float).tiny, 1.0)))

@@ -1,7 +1,8 @@
 """RAPS: the robust adjusted profile score, for many weak variants with balanced and some outlying pleiotropy.
 
 Symbols: gamma, Gamma (p,) associations, sigma_X, sigma_Y their errors; tau^2 variance of the pleiotropic effects;
-s^2 = sigma_Y^2 + tau^2 + b^2 sigma_X^2; t = (Gamma - b gamma) / s; u = -dt/db; psi slope of the loss, delta = E Z psi(Z):
+s^2 = sigma_Y^2 + tau^2 + b^2 sigma_X^2; t = (Gamma - b gamma) / s; u = -dt/db; psi slope of the loss;
+delta = E Z psi(Z):
 
     sum psi(t) u = 0        (the slope of the profile likelihood, its residuals bounded by the loss)
     sum sigma_X^2 {t psi(t) - delta} / s^2 = 0        (over-dispersion)
@@ -10,8 +11,9 @@ u is independent of t, from which the variance follows:
 
     se^2 = c1 V2 / (delta V1)^2 + 4 b^2 c2 V3 / (c3 V1)^2     (second term with over-dispersion only)
 
-V1 = sum E(u)^2 / s^2 (unbiased: gamma^2 - sigma_X^2 for E(gamma)^2, ...), V2 = V1 + sum sigma_X^2 (sigma_Y^2 + tau^2) / s^4,
-V3 = sum sigma_X^4 / s^4. Source: Zhao, Wang, Hemani, Bowden & Small (2020), Annals of Statistics 48:1742.
+V1 = sum {(gamma^2 - sigma_X^2) (sigma_Y^2 + tau^2) + (Gamma^2 - sigma_Y^2 - tau^2) sigma_X^2} / s^4,
+V2 = V1 + sum sigma_X^2 (sigma_Y^2 + tau^2) / s^4, V3 = sum sigma_X^4 / s^4.
+Source: Zhao, Wang, Hemani, Bowden & Small (2020), Annals of Statistics 48:1742.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class RobustAdjustedProfileScore(SummaryEstimator):
     Parameters
     ----------
     loss
-        "l2" (not robust), "huber" or "tukey" (default).
+        "l2" (not robust), "huber" (default) or "tukey".
     over_dispersion
         Estimate tau^2 (default), or take it as zero.
     level
@@ -54,10 +56,11 @@ class RobustAdjustedProfileScore(SummaryEstimator):
 
     Notes
     -----
-    Extras: `tau2`. Defaults are those of TwoSampleMR's `mr_raps`.
+    Extras: `tau2`. Defaults are those of TwoSampleMR's `mr_raps`; the equations are those of mr.raps 0.2 (CRAN), solved
+    to machine precision. The robust over-dispersed fit of mr.raps 0.4 (GitHub) solves others and differs.
     """
 
-    loss: Loss = "tukey"
+    loss: Loss = "huber"
     over_dispersion: bool = True
     method: ClassVar[str] = "Robust adjusted profile score (RAPS)"
     minimum_variants: ClassVar[int] = 3
@@ -109,7 +112,7 @@ class _Profile:
         self.bound = 2.0 * float(np.quantile(ratio, 0.95)) or self.scale
 
     def residual(self, b: FloatArray, tau2: float) -> FloatArray:
-        """t (len(b), p)."""
+        """Standardised residuals t (len(b), p)."""
         d, column = self.data, b[:, None]
         s = np.sqrt(d.outcome_std_error**2 + tau2 + column**2 * d.exposure_std_error**2)
         return np.asarray((d.outcome - column * d.exposure) / s)
