@@ -47,7 +47,9 @@ def check_fingerprint(recorded: Mapping[str, Any]) -> None:
 def describe_run(*, settings: Mapping[str, Any], seed: int, inputs: Iterable[Path], version: str) -> dict[str, Any]:
     """Content of `provenance.json`, but for the seconds, which the verbs add as they end."""
     return {
-        "command": " ".join(["invarmr", *sys.argv[1:]]) if sys.argv and "invarmr" in sys.argv[0] else "Python API",
+        "command": " ".join(["invarmr", *sys.argv[1:]])
+        if sys.argv and Path(sys.argv[0]).stem == "invarmr"
+        else "Python API",
         "version": version,
         "settings": dict(settings),
         "seed": seed,

@@ -28,7 +28,7 @@ def cohort(n: int = 120, **changes) -> invarmr.Cohort:
 
 @pytest.fixture(scope="module")
 def latent():
-    return invarmr.StationaryInstruments(n_latent=2, n_folds=4, n_held_out=1).fit(cohort(), seed=1)
+    return invarmr.StationaryInstruments(n_latent=2, n_folds=4, n_held_out=2).fit(cohort(), seed=1)
 
 
 def dense(people: invarmr.Cohort, controls, *, fixed: bool, latent=None, partial: bool = False):

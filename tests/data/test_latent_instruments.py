@@ -59,6 +59,7 @@ def test_people_can_be_exchanged() -> None:
 
 def test_verdict_of_a_plain_score() -> None:
     assert latent(confounded_loadings=np.zeros((3, 0))).verdict.status == "not identified"
-    assert latent().verdict.status == "identified"
-    assert "in means" in latent().verdict.reasons[0]
+    assert latent(shift_rank=0).verdict.status == "not identified"  # set aside, yet no difference was detected
+    assert latent(shift_rank=1).verdict.status == "identified"
+    assert "in means" in latent(shift_rank=1).verdict.reasons[0]
     assert "in means and covariances" in latent(covariance_informative=True).verdict.reasons[0]

@@ -27,16 +27,23 @@ def print_estimates(folder: Path) -> None:
     table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
     for name in ("instruments", "method", "estimate", "std_error", f"{100 * first['level']:g} % set", "F", ""):
         table.add_column(name, justify="left" if name in ("instruments", "method", "") else "right")
+    lead = estimates.filter("headline").row(0, named=True)
+    places = 4 if 1e-4 < lead["std_error"] < 1e3 else -1
     for row in estimates.iter_rows(named=True):
         f = row["first_stage_f"]
         table.add_row(
             row["instruments"],
             row["method"],
-            f"{row['estimate']:.4f}",
-            f"{row['std_error']:.4f}",
-            f"{row['ci_lower']:.3f} to {row['ci_upper']:.3f}",
+            _shown(row["estimate"], places),
+            _shown(row["std_error"], places),
+            f"{_shown(row['ci_lower'], places - 1)} to {_shown(row['ci_upper'], places - 1)}",
             "" if f is None else f"{f:.1f}",
             "<- headline" if row["headline"] else "",
             style="bold" if row["headline"] else "",
         )
     Console(width=110, highlight=False).print(table)
+
+
+def _shown(value: float, places: int) -> str:
+    """A number with so many decimals; in powers of ten where the effect is very small or very large (`places` < 0)."""
+    return f"{value:.{places}f}" if places >= 0 else f"{value:.4g}"

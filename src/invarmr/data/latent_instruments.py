@@ -112,12 +112,12 @@ class LatentInstruments:
     path
         The numbers of latent instruments tried, from the largest down.
     saturated
-        True where the shifts between environments show in means alone and in as many directions as E
-        environments can show (E - 1): a further environment could reveal more.
+        True where directions that differ between environments in their means alone are as many as E environments can
+        show (E - 1): a further environment could reveal more of them.
     shift_rank
         Number of directions whose means differ between environments.
     covariance_informative
-        True where the covariance of V differs between environments: then two environments can reveal any number.
+        True where the covariances of some directions of V differ between environments.
     n_null
         Directions of the instruments without variance (duplicates, constants) that were dropped first.
     trained_loadings
@@ -224,22 +224,22 @@ def identification_verdict(latent: LatentInstruments) -> Verdict:
     if p == 0 or (last is not None and last.rejected):
         detail = f": {last.detail} (p = {last.smallest_p:.2g})" if last is not None else ""
         return Verdict("rejected", (f"On people not learned from, the learned instruments are not invariant{detail}.",))
-    if q == 0:
+    if q == 0 or (latent.shift_rank == 0 and not latent.covariance_informative):
         return Verdict(
             "not identified",
             (
-                "The environments do not differ in any direction of the instruments, so they cannot show which part is "
-                "confounded. Environments with other ancestry or other recruitment would.",
+                "No difference between the environments was detected in any direction of the instruments, so they "
+                "cannot show which part is confounded. Environments with other ancestry or other recruitment would.",
             ),
         )
     if latent.saturated:
         return Verdict(
             "not identified",
             (
-                f"The instruments' means shift in {_count(latent.shift_rank, 'direction')}, as many as "
-                f"{latent.shift_rank + 1} environments can show, and covariances add nothing: a further confounded "
-                "direction could hide among the learned instruments. One more environment, with shifts in other "
-                "directions, would show it.",
+                f"The instruments shift between environments in {_count(latent.shift_rank, 'direction')}, and "
+                "directions that shift in their means alone, without a detectable difference of covariances, are as "
+                "many as this number of environments can show: a further confounded direction could hide among the "
+                "learned instruments. One more environment, with shifts in other directions, would show it.",
             ),
         )
     how = "means and covariances" if latent.covariance_informative else "means"

@@ -97,8 +97,17 @@ def diagnose(
         balanced = _balance(design.cohort, latent, held_out_moments)
         counts = len(design.moments.environments), len(design.moments.index("component"))
         checks += [check for item in balanced for check in balance_checks(item, *counts)]
-    checks.append(heterogeneity_check(environments))
+    checks.append(heterogeneity_check(environments, described_only=_described_only(design, estimate)))
     return Diagnostics(tuple(checks), environments, balanced, judge(latent, checks))
+
+
+def _described_only(design: IVDesign, estimate: Estimate) -> str:
+    """Why disagreement between environments does not speak against the assumptions, where it does not."""
+    if design.cohort is not None and len(np.unique(design.cohort.outcome)) == 2:
+        return "the outcome has two values: risk differences vary with the baseline risk in a valid study too"
+    if estimate.std_errors == "clustered":
+        return "its standard errors take people as independent, which clustered errors say they are not"
+    return ""
 
 
 def _estimator(estimate: Estimate) -> KClass:

@@ -34,19 +34,34 @@ def sargan_check(design: IVDesign, estimate: Estimate) -> Check:
 
 
 def hansen_check(design: IVDesign, estimate: Estimate) -> Check:
-    """Hansen's J = g'S^-1 g, chi2(k - 1), with g = Z~'u and S = sum_i u_i^2 z~_i z~_i' from a pass over the rows."""
+    """Hansen's J = g'S^-1 g, chi2(k - 1), with g = Z~'u and S = sum_i u_i^2 z~_i z~_i' from a pass over the rows.
+
+    With clustered errors the scores u_i z~_i are summed within clusters before they are squared; J then needs more
+    clusters than instruments.
+    """
     k = design.partialled.n_instruments
     if k < 2:
         return not_applicable("exclusion", "Hansen J", _NULL, "as many instruments as exposures: nothing to compare")
     if design.cohort is None:
         return not_applicable("exclusion", "Hansen J", _NULL, "it needs rows, but only moments are at hand")
+    cluster = design.cohort.cluster if estimate.std_errors == "clustered" else None
+    clusters = 0 if cluster is None else int(cluster.max()) + 1
+    if cluster is not None and clusters <= k:
+        few = f"{clusters} clusters are too few for {k} instruments"
+        return not_applicable("exclusion", "Hansen J", _NULL, few)
     S: FloatArray = np.zeros((k, k))
     g = np.zeros(k)
-    for instruments, pair, _ in design.residual_rows():
+    sums = np.zeros((clusters, k))
+    for instruments, pair, rows in design.residual_rows():
         u = pair[:, 0] - estimate.estimate * pair[:, 1]
         scored = instruments * u[:, None]
-        S += scored.T @ scored
         g += scored.sum(axis=0)
+        if cluster is None:
+            S += scored.T @ scored
+        else:
+            np.add.at(sums, cluster[rows], scored)
+    if cluster is not None:
+        S = sums.T @ sums
     weighted, rank = solve_on_range(S, g)
     if rank < k:
         raise InputError(f"Hansen's J needs more samples than instruments; {k} instruments have scores of rank {rank}.")

@@ -17,7 +17,10 @@ from invarmr.estimators.estimate import Estimate
 from invarmr.estimators.kclass import KClass
 from invarmr.estimators.variance import StandardErrors
 
-__all__ = ["EnvironmentEstimate", "environment_estimates", "heterogeneity_check"]
+__all__ = ["COCHRAN", "EnvironmentEstimate", "environment_estimates", "heterogeneity_check"]
+
+
+COCHRAN = "Cochran Q over environments"
 
 
 @dataclass(frozen=True)
@@ -77,25 +80,36 @@ def _try_fit(estimator: KClass, design: IVDesign) -> Estimate | None:
         return None
 
 
-def heterogeneity_check(estimates: tuple[EnvironmentEstimate, ...]) -> Check:
-    """Cochran's Q over environments, chi2(E - 1)."""
+def heterogeneity_check(estimates: tuple[EnvironmentEstimate, ...], *, described_only: str = "") -> Check:
+    """Cochran's Q over environments, chi2(E - 1).
+
+    `described_only` says why Q cannot speak against the assumptions here; the verdict then leaves it out.
+    """
+    test = f"{COCHRAN} (described only)" if described_only else COCHRAN
     null = "the effect is the same in every environment"
     own = [item.own for item in estimates if item.own is not None]
     if len(own) < 2:
-        return not_applicable(
-            "stability", "Cochran Q over environments", null, "fewer than two environments can be estimated alone"
-        )
+        return not_applicable("stability", test, null, "fewer than two environments can be estimated alone")
     weights = [1.0 / item.std_error**2 for item in own]
     pooled = sum(w * item.estimate for w, item in zip(weights, own, strict=True)) / sum(weights)
     q = sum(w * (item.estimate - pooled) ** 2 for w, item in zip(weights, own, strict=True))
     p = float(stats.chi2.sf(q, len(own) - 1))
     return Check(
         assumption="stability",
-        test="Cochran Q over environments",
+        test=test,
         null=null,
         statistic=float(q),
         df=str(len(own) - 1),
         p_value=p,
         conclusion="environments agree on the effect" if p >= 0.01 else "environments disagree on the effect",
-        reason="" if len(own) == len(estimates) else f"{len(estimates) - len(own)} environments could not be estimated",
+        reason="; ".join(
+            part
+            for part in (
+                described_only,
+                ""
+                if len(own) == len(estimates)
+                else f"{len(estimates) - len(own)} environments could not be estimated",
+            )
+            if part
+        ),
     )

@@ -50,11 +50,12 @@ def judge(latent: LatentInstruments | None, checks: Sequence[Check]) -> Verdict:
     passed = _passed(checks)
     strength = next((check for check in checks if check.test == "first-stage F"), None)
     if strength is not None and strength.statistic is not None and strength.statistic < WEAK_BELOW:
-        weak = (
-            "The learned instruments are valid as far as can be tested, but weak: "
-            f"first-stage F {strength.statistic:.1f}."
+        tested = any(check.test in _REJECTING[:2] and check.applies for check in checks)
+        weak = f"The learned instruments are weak: first-stage F {strength.statistic:.1f}, bound {WEAK_BELOW:g}. " + (
+            "No test of the assumptions failed." if tested else "Whether they agree on the effect could not be tested."
         )
-        return Verdict("weak", (weak, *learned.reasons, *passed))
+        others = [reason for reason in passed if not reason.startswith("The instruments are weak")]
+        return Verdict("weak", (weak, *learned.reasons, *others))
     return Verdict("identified", (*learned.reasons, *passed))
 
 

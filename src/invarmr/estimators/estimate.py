@@ -63,5 +63,5 @@ class Estimate:
         return (
             f"{self.method} ({self.instruments}): {self.estimate:.4f} (se {self.std_error:.4f}, "
             f"{100 * self.confidence_set.level:g} % set {self.confidence_set}), n {self.n_samples}, "
-            f"{self.n_instruments} instruments{strength}"
+            f"{self.n_instruments} instrument{'s' * (self.n_instruments != 1)}{strength}"
         )

@@ -45,6 +45,7 @@ __all__ = [
     "choose_dimension",
     "covariance_spread_p",
     "shift_rank",
+    "still_directions",
 ]
 
 
@@ -76,9 +77,14 @@ class HeldOut:
     ----------
     n_samples, means, covariances
         (E,), (E, r), (E, r, r) of the held-out people.
+    folds
+        (K, E, r, r): covariances of the held-out folds one by one.
+    sizes
+        (K, E): their samples, less one.
     within_spread
-        (r, r): mean over environments and folds of n (C_fold - C_environment)^2, entry by entry: the sampling variance
-        of a covariance with one observation.
+        (r, r): mean over environments and held-out folds of n (C_fold - C_environment)^2, entry by entry: the sampling
+        variance of a covariance with one observation. Folds that were learned from have no part in it: the basis is
+        whitened on them, so that their covariances spread less.
     n_within
         Degrees of freedom per entry of `within_spread`: E (K - 1).
     """
@@ -86,27 +92,56 @@ class HeldOut:
     n_samples: IntArray
     means: FloatArray
     covariances: FloatArray
+    folds: FloatArray
+    sizes: FloatArray
     within_spread: FloatArray
     n_within: int
 
     @classmethod
-    def from_folds(
-        cls, folds: Sequence[EnvironmentMoments], held_out: Sequence[int], system: StationarySystem, *, within: bool
-    ) -> HeldOut:
-        """Express held-out people, and the spread between all folds, in the basis of `system`."""
+    def from_folds(cls, folds: Sequence[EnvironmentMoments], system: StationarySystem, *, within: bool) -> HeldOut:
+        """Express held-out people, given fold by fold, in the basis of `system`."""
         B = system.basis
-        test = merge_moments([folds[k] for k in held_out])
+        test = merge_moments(folds)
         covariances = environment_covariances(test, within=within, basis=B)
         sizes = np.stack([np.maximum(fold.n_samples - 1, 1) for fold in folds]).astype(np.float64)
-        total, squares = np.zeros_like(covariances), np.zeros(covariances.shape[1:])
-        for fold, size in zip(folds, sizes, strict=True):
-            rotated = environment_covariances(fold, within=within, basis=B)
-            total += size[:, None, None] * rotated
-            squares += np.tensordot(size, np.square(rotated), axes=1)
-        squares -= np.tensordot(1.0 / sizes.sum(axis=0), np.square(total), axes=1)
+        rotated = np.stack([environment_covariances(fold, within=within, basis=B) for fold in folds])
         n_within = len(test.n_samples) * (len(folds) - 1)
         means = (test.mean - test.grand_mean()) @ B
-        return cls(test.n_samples, means, covariances, squares / n_within, n_within)
+        return cls(test.n_samples, means, covariances, rotated, sizes, _spread(rotated, sizes) / n_within, n_within)
+
+    def rotated(self, U: FloatArray) -> HeldOut:
+        """The same people in the directions U (r, m) of the basis."""
+        folds = U.T @ self.folds @ U
+        spread = _spread(folds, self.sizes) / self.n_within
+        covariances = U.T @ self.covariances @ U
+        return HeldOut(self.n_samples, self.means @ U, covariances, folds, self.sizes, spread, self.n_within)
+
+
+def _spread(folds: FloatArray, sizes: FloatArray) -> FloatArray:
+    """Sum over environments and folds of n (C_fold - C_environment)^2, entry by entry."""
+    centre = np.einsum("ke,keij->eij", sizes / sizes.sum(axis=0), folds)
+    return np.asarray(np.einsum("ke,keij->ij", sizes, (folds - centre) ** 2))
+
+
+def still_directions(
+    system: StationarySystem, held_out: HeldOut, p: int, *, rejection: float, tolerance: float
+) -> FloatArray:
+    """Directions (r, m) set aside whose covariances do not differ between environments: they show in means alone.
+
+    The largest block of V, taken from the directions whose covariance varies least in the people learned from, that
+    held-out people do not reject.
+    """
+    q = len(system.eigenvalues) - p
+    weights = system.n_samples / system.n_samples.sum()
+    C = system.deviations[:, p:, p:]
+    _, U = linalg.eigh(np.einsum("e,eij,ejk->ik", weights, C, C))
+    aside = np.zeros((len(system.eigenvalues), q))
+    aside[p:] = U
+    people = held_out.rotated(aside)
+    for m in range(q, 0, -1):
+        if covariance_spread_p(people, slice(0, m), tolerance=tolerance) >= rejection:
+            return aside[:, :m]
+    return aside[:, :0]
 
 
 def choose_dimension(
@@ -115,20 +150,23 @@ def choose_dimension(
     *,
     rejection: float,
     tolerance: Tolerance = EXACT,
+    at_most: int | None = None,
     n_latent: int | None = None,
 ) -> tuple[int, tuple[DimensionStep, ...]]:
     """The largest number of latent instruments that held-out people do not reject, and the path to it.
 
-    With `n_latent` given, only that number is tried. 0 means that every number was rejected.
+    With `at_most` the path ends at that number or below, whatever passes before; with `n_latent` only that number is
+    tried. 0 means that every number was rejected.
     """
     r = len(system.eigenvalues)
+    at_most = r if at_most is None else at_most
     if n_latent is not None:
         return n_latent, (_try(system, held_out, n_latent, rejection, tolerance),)
     path = []
     for p in range(r, 0, -1):
         step = _try(system, held_out, p, rejection, tolerance)
         path.append(step)
-        if not step.rejected:
+        if not step.rejected and p <= at_most:
             return p, tuple(path)
     return 0, tuple(path)
 
@@ -225,7 +263,7 @@ def _independence_tests(
         t = contrasts @ held_out.covariances[:, :p, p + k]
         statistic = float(np.sum(t * linalg.solve(omega, t, assume_a="pos")))
         scaled, df = _patnaik(statistic, p * contrasts.shape[0], float(n.sum()) * tolerance**2)
-        p_value = float(stats.chi2.sf(scaled, df))
+        p_value = float(stats.f.sf(scaled / df, df, p * held_out.n_within))
         out.append((p_value, f"covariance with set-aside direction {k + 1} differs between environments"))
     return out
 

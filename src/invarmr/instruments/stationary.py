@@ -24,8 +24,8 @@ from invarmr.instruments.dimension import (
     GENOTYPES,
     HeldOut,
     choose_dimension,
-    covariance_spread_p,
     shift_rank,
+    still_directions,
 )
 from invarmr.instruments.stationary_system import leak_of, mean_learning_error, solve_stationary
 
@@ -108,7 +108,7 @@ class StationaryInstruments(Learner):
         self._check()
         fold: IntArray | None = None
         if isinstance(data, Cohort):
-            fold = assign_folds(data.environment, n_folds=self.n_folds, seed=seed)
+            fold = assign_folds(data.environment, n_folds=self.n_folds, seed=seed, sample_ids=data.sample_ids)
             folds: Sequence[EnvironmentMoments] = data.folded_moments(fold)
             within = data.instrument_kind == "genotype"
         else:
@@ -121,9 +121,9 @@ class StationaryInstruments(Learner):
         return latent
 
     def _check(self) -> None:
-        if not 0 < self.n_held_out < self.n_folds - 1:
+        if not 2 <= self.n_held_out <= self.n_folds - 2:
             raise InputError(
-                "n_held_out must leave at least two of the n_folds folds to learn from, "
+                "n_held_out must be at least two, and leave at least two of the n_folds folds to learn from, "
                 f"but {self.n_held_out} of {self.n_folds} are held out."
             )
         if self.n_latent is not None and self.n_latent < 1:
@@ -153,13 +153,20 @@ class StationaryInstruments(Learner):
                 f"n_latent must not exceed the rank of the instruments, {rank} ({len(columns)} instruments), "
                 f"but is {self.n_latent}."
             )
-        test = HeldOut.from_folds(folds, held_out, trained, within=within)
+        test = HeldOut.from_folds(folds[held_out[0] :], trained, within=within)
         tolerance = GENOTYPES if within else EXACT
-        p, path = choose_dimension(trained, test, rejection=self.rejection, tolerance=tolerance, n_latent=self.n_latent)
         final_system = solve_stationary(everyone, within=within, shrink=self.shrink)
         shifts = shift_rank(everyone, final_system.basis, rejection=self.rejection)
-        aside = slice(p, None)
-        informative = p < rank and covariance_spread_p(test, aside, tolerance=tolerance.covariance) < self.rejection
+        p, path = choose_dimension(
+            trained,
+            test,
+            rejection=self.rejection,
+            tolerance=tolerance,
+            at_most=rank - shifts,
+            n_latent=self.n_latent,
+        )
+        still = still_directions(trained, test, p, rejection=self.rejection, tolerance=tolerance.covariance)
+        in_means_alone = shift_rank(everyone, trained.basis @ still, rejection=self.rejection)
         return LatentInstruments(
             learner=self.name,
             instrument_names=tuple(name.split(":", 1)[1] for name in everyone.columns),
@@ -168,9 +175,9 @@ class StationaryInstruments(Learner):
             confounded_loadings=final_system.basis[:, p:],
             eigenvalues=final_system.eigenvalues,
             path=path,
-            saturated=shifts >= len(environments) - 1 and not informative,
+            saturated=in_means_alone >= len(environments) - 1,
             shift_rank=shifts,
-            covariance_informative=informative,
+            covariance_informative=still.shape[1] < rank - p,
             n_null=final_system.n_null,
             trained_loadings=trained.basis[:, :p],
             learning_error=mean_learning_error(trained, p),

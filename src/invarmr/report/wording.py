@@ -158,14 +158,14 @@ def _learned_doubts(archive: Archive) -> list[str]:
 
 def _what_environments_show(archive: Archive) -> str:
     verdict = archive.verdict
-    if verdict.covariance_informative:
+    if verdict.covariance_informative and not verdict.saturated:
         return (
-            "Here the environments differ in spreads and not in means alone, which can reveal any number of "
-            "confounded directions."
+            "Here some directions differ in spread and not in their means alone, which shows more of them than means "
+            "could."
         )
     if verdict.saturated:
         return (
-            "Here they differ in means alone and in as many directions as so many environments can show: a further "
+            "Here directions that differ in their means alone are as many as so many environments can show: a further "
             "environment could reveal more."
         )
     if verdict.shift_rank is not None:
@@ -181,6 +181,6 @@ def _strength(archive: Archive) -> list[str]:
     if f < 10:
         return [
             f"Weak instruments: the first-stage F is {show_number(f)}, below 10, where intervals can be too short and "
-            "estimates lean toward the confounded answer."
+            "2SLS leans toward the confounded answer."
         ]
     return []

@@ -232,7 +232,7 @@ class StudyConfig(_Section):
         """
         path = Path(path)
         try:
-            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+            raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise InputError(f"{path}: the study file could not be read ({error.strerror}). Check the path.") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

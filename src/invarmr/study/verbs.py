@@ -56,7 +56,7 @@ def read_archive(config: StudyConfig, archive: Archive, progress: Progress) -> N
     seed = config.run.seed
     forget_after(archive.folder, "read")
     archive.save_study(study, config, _inputs(config))
-    fold = assign_folds(cohort.environment, n_folds=N_FOLDS, seed=seed)
+    fold = assign_folds(cohort.environment, n_folds=N_FOLDS, seed=seed, sample_ids=cohort.sample_ids)
     folds = [np.flatnonzero(fold == k) for k in range(N_FOLDS)]
     archive.save_moments(tuple(cohort.moments_of(people) for people in progress.track(folds, "moments")), fold)
     if cohort.components.shape[1]:
@@ -81,7 +81,7 @@ def learn_archive(archive: Archive) -> LatentInstruments | None:
     settings = archive.config.learn
     latent = None
     if settings.method == "stationary":
-        held_out = min(max(round(settings.held_out * N_FOLDS), 1), N_FOLDS - 2)
+        held_out = min(max(round(settings.held_out * N_FOLDS), 2), N_FOLDS - 2)
         learner = StationaryInstruments(
             n_latent=settings.n_latent,
             n_folds=N_FOLDS,
