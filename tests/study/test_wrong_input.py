@@ -187,3 +187,14 @@ def test_blank_environment_in_parquet(small_study, refused, bad):
     blank = pl.lit("  ") if bad is None else pl.lit(None)
     small.change(site=pl.when(pl.col("IID") == "P0003").then(blank).otherwise("site"))
     assert "1 of 900 rows have none" in refused(small.write())
+
+
+def test_a_heap_of_plinks_missing_code_is_refused() -> None:
+    from invarmr.errors import InputError
+    from invarmr.study.phenotypes import _check_plink_code
+
+    values = pl.Series("ldl", [3.1, 2.7, -9.0, 3.3, -9.0, 2.9])
+    with pytest.raises(InputError, match=r'2 values of ldl are -9, .* missing_codes = \["-9"\]'):
+        _check_plink_code(values, "p.tsv")
+    _check_plink_code(pl.Series("x", [-9.0, -8.5, -9.0, -9.5]), "p.tsv")  # among its like
+    _check_plink_code(pl.Series("x", [-9.0, 3.0, 2.9]), "p.tsv")  # one value is no heap

@@ -125,7 +125,10 @@ class IVDesign:
         if "truth" in controls:
             label = "oracle"
         if latent is not None and latent.n_latent == 0:
-            raise InputError("No latent instrument was found, so there is no design on the learned instruments.")
+            raise InputError(
+                "No latent instrument was found, so there is no design on the learned instruments. Build one on the "
+                "observed instruments, and give what was learned to diagnose(design, estimate, latent=latent)."
+            )
         return cls(
             moments=cohort.moments if moments is None else moments,
             instrument_set=label,

@@ -58,6 +58,7 @@ def diagnose(
     seed: int = 1,
     n_permutations: int = 199,
     held_out_moments: EnvironmentMoments | None = None,
+    latent: LatentInstruments | None = None,
 ) -> Diagnostics:
     """Check the assumptions of an estimate and give the verdict.
 
@@ -69,6 +70,8 @@ def diagnose(
         Of the permutation tests on held-out people.
     held_out_moments
         Moments of the held-out people, if at hand; else computed from the cohort.
+    latent
+        What was learned, where it gave no instrument to build the design on; else the design knows it.
 
     Examples
     --------
@@ -86,7 +89,8 @@ def diagnose(
     >>> checks.verdict.status
     'identified'
     """
-    latent = design.latent if design.latent is not None and design.latent.learner != "allele_score" else None
+    known = latent if latent is not None else design.latent
+    latent = known if known is not None and known.learner != "allele_score" else None
     over = hansen_check if estimate.std_errors in ("robust", "clustered") else sargan_check
     environments = environment_estimates(design, _estimator(estimate))
     checks = [first_stage_check(design), partial_r2_check(design), over(design, estimate), wu_hausman_check(design)]
@@ -121,24 +125,49 @@ def _learning_checks(latent: LatentInstruments) -> list[Check]:
     if not latent.path:
         return []
     step = latent.path[-1]
+    genotypes = bool(latent.settings.get("scale_within_environment"))
+    tried = f"allows for the error of learning; the last of {len(latent.path)} numbers tried on these people"
+    rows = (
+        ("invariance", "means", "have the same means in every environment", step.mean_p),
+        (
+            "invariance",
+            "covariances",
+            "have correlations that differ by at most 5 % between environments"
+            if genotypes
+            else "have the same covariances in every environment",
+            step.covariance_p,
+        ),
+        (
+            "independence",
+            "covariance with the directions set aside",
+            "have a covariance with the directions set aside that differs by at most 0.15 between environments"
+            if genotypes
+            else "have the same covariance with the directions set aside in every environment",
+            step.independence_p,
+        ),
+    )
     return [
         Check(
-            assumption="invariance",
+            assumption=assumption,  # type: ignore[arg-type]  # one of two literals
             test=f"held-out test of {what}",
-            null=f"the {step.n_latent} learned instruments have the same {what} in every environment",
+            null=f"the {step.n_latent} learned instruments {null}",
             p_value=p,
-            conclusion=f"{what} {'agree' if p >= 0.01 else 'differ'} between environments",
-            reason=f"allows for the error of learning; {len(latent.path)} numbers of latent instruments were tried",
+            conclusion="no such difference was detected" if p >= 0.01 else "such a difference was detected",
+            reason=f"Bonferroni over the parts of the test; {tried}",
         )
-        for what, p in (("means", step.mean_p), ("covariances", step.covariance_p))
+        for assumption, what, null, p in rows
     ] + [
         Check(
-            assumption="independence",
-            test="held-out covariance with the directions set aside",
-            null="learned instruments and the directions set aside have the same covariance in every environment",
-            p_value=step.independence_p,
-            conclusion=f"the covariance {'agrees' if step.independence_p >= 0.01 else 'differs'} between environments",
-            reason="allows for the error of learning",
+            assumption="invariance",
+            test="saturation",
+            null="none: a description",
+            statistic=float(latent.shift_rank),
+            conclusion=(
+                f"means shift in {latent.shift_rank} directions; covariances of the directions set aside "
+                f"{'differ detectably' if latent.covariance_informative else 'do not differ detectably'}"
+                + (": more directions could hide" if latent.saturated else "")
+            ),
+            reason="where as many directions as environments less one shift in means alone, more of them could hide",
         )
     ]
 

@@ -48,7 +48,8 @@ def _plot_estimates(archive: Archive, rows: Sequence[EstimateRow]) -> Figure:
     figure, axes = _forest_axes(len(rows))
     span = _span([(row.estimate, row.ci_lower, row.ci_upper) for row in rows], archive.true_effect,
                  archive.headline.ci_lower, archive.headline.ci_upper)  # fmt: skip
-    _rule(axes, 0.0, label="no effect", style="solid", span=span)
+    close = archive.true_effect is not None and abs(archive.true_effect) < 0.3 * (span[1] - span[0])
+    _rule(axes, 0.0, label="no effect", style="solid", span=span, right=close and (archive.true_effect or 0.0) >= 0)
     if archive.true_effect is not None:
         _rule(axes, archive.true_effect, label="true effect (simulated)", style="dashed", span=span)
     page = blended_transform_factory(figure.transFigure, axes.transData)
@@ -99,9 +100,9 @@ def _span(intervals: Sequence[Interval], *others: float | None) -> tuple[float, 
     return low - margin, high + margin
 
 
-def _rule(axes: Axes, value: float, *, label: str, style: str, span: tuple[float, float]) -> None:
+def _rule(axes: Axes, value: float, *, label: str, style: str, span: tuple[float, float], right: bool = False) -> None:
     axes.axvline(value, color=GREY, lw=0.9, ls=style, zorder=1)
-    side, shift = ("right", 3) if value > span[0] + 0.75 * (span[1] - span[0]) else ("left", -3)
+    side, shift = ("right", 3) if right or value > span[0] + 0.75 * (span[1] - span[0]) else ("left", -3)
     axes.annotate(label, (value, 1.0), xycoords=("data", "axes fraction"), xytext=(shift, 4), ha=side, va="bottom",
                   textcoords="offset points", size=7.5, color=GREY)  # fmt: skip
 

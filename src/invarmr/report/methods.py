@@ -28,6 +28,9 @@ REFERENCES: Mapping[str, str] = {
 }
 
 GLOSSARY: Mapping[str, str] = {
+    "variance x, for learning": "The factor by which the variance of the estimate was multiplied because the "
+    "instruments were learned from the same people. It can be below 1: learning balances the instruments on ancestry "
+    "in this sample, as adjusting for it would. It holds to first order, less well in small samples.",
     "Confounder": "Something not measured that acts on both exposure and outcome, such as ancestry or place.",
     "Environment": "A label that splits people into groups whose confounding differs: a site, an ancestry, a cohort.",
     "Exposure, outcome": "What may be the cause, and what may be its consequence.",
@@ -129,7 +132,7 @@ def _estimation(archive: Archive) -> str:
     if errors == "many-instrument" and headline.instruments != "none":
         text += " and standard errors that stay right with many instruments "
         text += _cite("Bekker 1994", "Hansen et al. 2008")
-        if "error of learning" in headline.note:
+        if "for learning" in headline.note:
             text += ", multiplied to first order for the error with which the instruments were learned"
     elif errors:
         text += f" and {errors} standard errors"

@@ -29,7 +29,7 @@ def all_estimates(
         for kind in kinds:
             item = _estimator(kind, settings).fit(design)
             inflation = item.learning_inflation
-            counted = "" if inflation == 1.0 else f"variance x {inflation:.3g} for the error of learning"
+            counted = "" if inflation == 1.0 else f"variance x {inflation:.3g} for learning"
             method = f"PO(V)-{item.method}" if design.confounded_loadings is not None else item.method
             item = replace(item, method=method, note="; ".join(part for part in (note, counted) if part))
             if method == LimitedInformationML.method and item.instruments == lead.instrument_set:

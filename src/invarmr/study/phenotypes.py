@@ -154,7 +154,25 @@ def _as_number(column: pl.Series, path: str, missing_codes: Sequence[str], *, co
         raise InputError(f"{path}: {column.name} must be finite, but {infinite} values are infinite.")
     codes = pl.Series(missing_codes, dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls()
     number = number.fill_nan(None)
-    return number.set(number.is_in(codes.implode()), None).alias(column.name)  # a code -9 stands for -9.0 too
+    number = number.set(number.is_in(codes.implode()), None)  # a code -9 stands for -9.0 too
+    _check_plink_code(number, path)
+    return number.alias(column.name)
+
+
+def _check_plink_code(number: pl.Series, path: str) -> None:
+    """Refuse a heap of -9, PLINK's code for missing, that lies apart from all other values."""
+    known = number.drop_nulls().to_numpy()
+    others = known[known != _PLINK_MISSING]
+    heap = len(known) - len(others)
+    if heap < 2 or len(others) < 2 or others.min() - others.std() <= _PLINK_MISSING:
+        return
+    raise InputError(
+        f"{path}: {heap} values of {number.name} are -9, far below all others ({others.min():g} to {others.max():g}). "
+        'This is PLINK\'s code for a missing value: say so with [phenotypes] missing_codes = ["-9"].'
+    )
+
+
+_PLINK_MISSING = -9.0
 
 
 def _indicators(

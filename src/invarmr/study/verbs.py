@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from invarmr.data.cohort import Cohort
-from invarmr.data.design import IVDesign
 from invarmr.data.latent_instruments import LatentInstruments, Verdict
 from invarmr.data.moments import merge_moments
 from invarmr.diagnostics.battery import diagnose
@@ -121,10 +119,11 @@ def diagnose_archive(archive: Archive) -> Verdict:
     if latent is not None and latent.held_out:
         held_out = merge_moments([archive.moments[k] for k in latent.held_out])
     found = diagnose(
-        _with_latent(design, latent),
+        design,
         estimator.fit(design),
         seed=archive.config.run.seed,
         held_out_moments=held_out,
+        latent=latent,
     )
     forget_after(archive.folder, "diagnose")
     write_table(archive.folder / "diagnostics.tsv", diagnostics_table(found))
@@ -132,11 +131,6 @@ def diagnose_archive(archive: Archive) -> Verdict:
     write_table(archive.folder / "balance.tsv", balance_table(found.balance))
     write_json(archive.folder / "verdict.json", verdict_content(found, latent))
     return found.verdict
-
-
-def _with_latent(design: IVDesign, latent: LatentInstruments | None) -> IVDesign:
-    """The headline's design knowing what was learned, also where nothing valid was found to build it on."""
-    return design if design.latent is not None or latent is None else replace(design, latent=latent)
 
 
 def report_archive(archive: Archive) -> Path:
