@@ -5,6 +5,7 @@ Symbols: n samples, d instruments, E environments, c covariates, k components.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
 
 from invarmr.arrays import FloatArray, IntArray, StrArray, finite_matrix, finite_vector, read_only
 from invarmr.data.instrument_source import ArrayInstruments, InstrumentSource
@@ -225,7 +227,8 @@ class Cohort:
             (code, block) for code in range(len(self.environments)) for block in self.blocks(samples[codes == code])
         ]
         accumulator = MomentAccumulator(self.columns, self.environments)
-        with ThreadPoolExecutor(max_workers=1) as reader:
+        spare = max(1, (os.cpu_count() or 2) - 1)  # one core reads; a linear algebra that takes all would wait for it
+        with ThreadPoolExecutor(max_workers=1) as reader, threadpool_limits(limits=spare, user_api="blas"):
             coming = [reader.submit(self.instruments.read, block) for _, block in plan[:1]]
             for step, (code, block) in enumerate(plan):
                 values = coming.pop().result()
