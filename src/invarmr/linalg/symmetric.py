@@ -1,4 +1,4 @@
-"""Symmetric matrices: whitening with a stated rank, inverse on the range, generalised eigenproblems.
+"""Symmetric matrices: whitening with a stated rank, and the inverse on the range.
 
 Symbols: S symmetric positive semi-definite (d, d); R whitener (d, r) with R'SR = I, r the numerical rank of S.
 """
@@ -10,7 +10,7 @@ from scipy import linalg
 
 from invarmr.arrays import FloatArray
 
-__all__ = ["RANK_TOLERANCE", "generalised_eigen", "range_whitener", "solve_on_range"]
+__all__ = ["RANK_TOLERANCE", "range_whitener", "solve_on_range"]
 
 RANK_TOLERANCE = 1e-9
 """Share of the largest eigenvalue of a correlation matrix below which a direction counts as null."""
@@ -64,17 +64,3 @@ def _clear_cholesky(correlation: FloatArray) -> FloatArray | None:
 
 _CLEAR = 1e-3
 """Smallest diagonal of a Cholesky factor (a conditional standard deviation) that leaves no doubt of the rank."""
-
-
-def generalised_eigen(Q: FloatArray, S: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Solve Q b = lambda S b on the range of S: eigenvalues ascending (r,) and B (d, r) with B'SB = I.
-
-    The sign of each eigenvector makes its largest entry (in units of S) positive, so that two runs agree.
-    """
-    R = range_whitener(S)
-    values, U = linalg.eigh(R.T @ Q @ R)
-    B = R @ U
-    weight = B * np.sqrt(np.clip(np.diag(S), 0.0, None))[:, None]
-    largest = np.abs(weight).argmax(axis=0)
-    signs = np.sign(weight[largest, np.arange(B.shape[1])])
-    return values, B * np.where(signs == 0, 1.0, signs)
