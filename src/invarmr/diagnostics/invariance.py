@@ -140,7 +140,7 @@ def _statistics(
 
 
 def _rows(result: PermutationTest, null: str, *, learned: bool, genotypes: bool) -> list[Check]:
-    people = f"{result.n_samples} held-out people"
+    people = f"{result.n_samples} held-out people; described only, not in the verdict"
     law_reason = people
     if genotypes:
         law_reason += (

@@ -100,7 +100,7 @@ ASSUMPTIONS: Mapping[str, Assumption] = {
 
 STATUS_WORDS: Mapping[str, StatusWords] = {
     "identified": StatusWords(
-        "Identified", "✓", "The tests that could speak against this effect were made, and none of them did."
+        "Identified", "✓", "The tests that enter the verdict were made, and none of them spoke against this effect."
     ),
     "weak": StatusWords(
         "Weak", "△", "Nothing speaks against the instruments, but they say too little about the exposure to be exact."
