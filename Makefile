@@ -2,18 +2,27 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 2
 export OPENBLAS_NUM_THREADS ?= 2
 
 .PHONY: demo test check docs bench validate reference clean
 
-$(STAMP): pyproject.toml constraints.txt
+# The demo needs the core alone; everything else needs the extras too. torch goes first, by the version that is constrained: asked for
+# by a range, pip may take a release of several gigabytes.
+$(CORE): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
+	$(PIP) --editable .
 	@touch $@
 
-demo: $(STAMP)  ## simulate a confounded cohort on real genotypes, estimate the effect, write the report
+$(STAMP): $(CORE)
+	$(PIP) torch
+	$(PIP) --editable '.[dev,docs,neural,dml]'
+	@touch $@
+
+demo: $(CORE)  ## simulate a confounded cohort on real genotypes, estimate the effect, write the report
 	$(BIN)/invarmr demo --out demo
 
 check: $(STAMP)  ## the gates that need no test run
