@@ -91,6 +91,8 @@ def _kind(annotation: Any) -> str:
         return _kind(get_args(annotation)[0])
     if origin is Literal:
         return " or ".join(f'`"{value}"`' for value in get_args(annotation))
+    if origin is dict:
+        return "table"
     if origin is tuple:
         return "list of names" if get_args(annotation)[0] is not str else "list of text"
     if origin in (Union, UnionType):
@@ -103,8 +105,8 @@ def _default(item: Any) -> str:
         return "required"
     if item.default is None:
         return "not given"
-    if isinstance(item.default, tuple):
-        return "`[]`"
+    if isinstance(item.default, tuple | dict):
+        return "`[]`" if isinstance(item.default, tuple) else "`{}`"
     return f'`"{item.default}"`' if isinstance(item.default, str) else f"`{item.default:g}`"
 
 

@@ -19,7 +19,9 @@ from threadpoolctl import threadpool_limits
 
 from invarmr.arrays import FloatArray, IntArray, StrArray, finite_matrix, finite_vector, read_only
 from invarmr.data.instrument_source import ArrayInstruments, InstrumentSource
+from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.data.moments import EnvironmentMoments, MomentAccumulator, merge_moments
+from invarmr.data.representation import RepresentedInstruments, represent
 from invarmr.errors import InputError, first_few
 
 __all__ = ["BLOCK", "Account", "Cohort", "InstrumentKind"]
@@ -77,6 +79,8 @@ class Cohort:
         n unique ids.
     cluster
         (n,) codes of clusters of dependent samples; None: independent.
+    observed
+        The same people with the instruments as observed, where these are learned features (`represented`).
     """
 
     instruments: InstrumentSource
@@ -99,6 +103,7 @@ class Cohort:
     outcome_name: str = "outcome"
     environment_name: str = "environment"
     account: Account = field(default_factory=Account)
+    observed: Cohort | None = None
 
     def __post_init__(self) -> None:
         for name in (*_ARRAYS, "weights", "cluster"):
@@ -254,6 +259,34 @@ class Cohort:
         """The same cohort with principal components (n, k) attached."""
         checked = finite_matrix(components, "components", self.n_samples)
         return replace(self, components=checked, component_names=tuple(names))
+
+    def represented(self, latent: LatentInstruments) -> Cohort:
+        """The same people with the features that `latent` is linear in as instruments; this cohort where it is linear.
+
+        Raises
+        ------
+        InputError
+            The map is not at hand (it came from an archive), and these are not the people it was learned from.
+        """
+        if not latent.feature_names or self.instrument_names == latent.feature_names:
+            return self
+        source = latent.source
+        known = isinstance(source, RepresentedInstruments) and source.raw in (None, self.instruments)
+        if latent.representation is not None and not known:
+            source = represent(self.instruments, latent.representation)
+        if source is None or source.n_samples != self.n_samples:
+            raise InputError(
+                "These latent instruments are known for the people they were learned from only, and the map for others "
+                "is not at hand. Learn again with the learner, or use the cohort they were learned from."
+            )
+        return replace(
+            self,
+            instruments=source,
+            instrument_names=latent.feature_names,
+            instrument_kind="score",
+            weights=None,
+            observed=self,
+        )
 
     def _left(self, samples: IntArray) -> FloatArray:
         return np.hstack([self.covariates[samples], self.components[samples], self.truth[samples]])

@@ -129,6 +129,8 @@ class IVDesign:
                 "No latent instrument was found, so there is no design on the learned instruments. Build one on the "
                 "observed instruments, and give what was learned to diagnose(design, estimate, latent=latent)."
             )
+        if latent is not None and latent.feature_names and cohort.instrument_names != latent.feature_names:
+            cohort, moments = cohort.represented(latent), None
         return cls(
             moments=cohort.moments if moments is None else moments,
             instrument_set=label,

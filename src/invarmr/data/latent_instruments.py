@@ -1,6 +1,7 @@
 """What a learner returns: the invariant part of the instruments, the rest, and how the split was chosen.
 
 Symbols: d instruments, p latent instruments (W), q confounded directions (V), Z ~ (n, d): W = (Z - center) loadings.
+A learner that is not linear maps Z to features u (n, r) first; center and loadings are then those of u.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from invarmr.arrays import FloatArray, IntArray, finite_matrix, read_only
 from invarmr.data.instrument_source import InstrumentSource
+from invarmr.data.representation import Representation
 from invarmr.errors import InputError
 
 __all__ = ["DimensionStep", "LatentInstruments", "Leak", "Status", "Verdict", "identification_verdict"]
@@ -102,7 +104,8 @@ class LatentInstruments:
     instrument_names
         d names of the instruments it was learned from.
     center
-        (d,) value subtracted from each instrument, in its unit.
+        (d,) value subtracted from each instrument, in its unit; of (r,) features in the place of instruments, here and
+        below, where there are any.
     loadings
         (d, p): latent instruments per unit of each instrument; W has unit pooled within-environment variance.
     confounded_loadings
@@ -131,7 +134,11 @@ class LatentInstruments:
     settings
         The learner's settings, resolved.
     source
-        Where the instruments of the cohort are read from; None when learned from moments.
+        Where the instruments (or features) of the cohort are read from; None when learned from moments.
+    feature_names
+        Names of the r features; empty where W is linear in the instruments.
+    representation
+        The map from instruments to features; None where W is linear, or where it was read from an archive.
     """
 
     learner: str
@@ -152,6 +159,8 @@ class LatentInstruments:
     held_out: tuple[int, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     source: InstrumentSource | None = None
+    feature_names: tuple[str, ...] = ()
+    representation: Representation | None = None
 
     def __post_init__(self) -> None:
         for name in ("center", "loadings", "confounded_loadings", "eigenvalues"):
@@ -192,10 +201,17 @@ class LatentInstruments:
     def transform(self, instrument: ArrayLike) -> FloatArray:
         """Latent instruments of new people: (n_new, d) instruments in the same order and units, no missing values."""
         values = finite_matrix(instrument, "instrument")
-        if values.shape[1] != len(self.center):
+        if values.shape[1] != len(self.instrument_names):
             raise InputError(
-                f"instrument must have the {len(self.center)} columns that were learned from, in their order "
+                f"instrument must have the {len(self.instrument_names)} columns that were learned from, in their order "
                 f"({self.instrument_names[0]} first), but has {values.shape[1]}."
+            )
+        if self.representation is not None:
+            values = self.representation.apply(values)
+        elif self.feature_names:
+            raise InputError(
+                "An archive keeps the values of these latent instruments and not the map of a neural learner. "
+                "Call transform on what the learner's fit returned."
             )
         return np.asarray((values - self.center) @ self.loadings)
 

@@ -95,10 +95,11 @@ def diagnose(
     environments = environment_estimates(design, _estimator(estimate))
     checks = [first_stage_check(design), partial_r2_check(design), over(design, estimate), wu_hausman_check(design)]
     balanced: tuple[Balance, ...] = ()
-    if latent is not None and design.cohort is not None:
+    cohort = design.cohort if design.cohort is None else design.cohort.observed or design.cohort
+    if latent is not None and cohort is not None:
         checks += _learning_checks(latent)
-        checks += invariance_checks(design.cohort, latent, seed=seed, n_permutations=n_permutations)
-        balanced = _balance(design.cohort, latent, held_out_moments)
+        checks += invariance_checks(cohort, latent, seed=seed, n_permutations=n_permutations)
+        balanced = _balance(cohort, latent, held_out_moments)
         counts = len(design.moments.environments), len(design.moments.index("component"))
         checks += [check for item in balanced for check in balance_checks(item, *counts)]
     checks.append(heterogeneity_check(environments, described_only=_described_only(design, estimate)))
@@ -173,12 +174,13 @@ def _learning_checks(latent: LatentInstruments) -> list[Check]:
 
 
 def _balance(cohort: Cohort, latent: LatentInstruments, held_out: EnvironmentMoments | None) -> tuple[Balance, ...]:
+    people = (
+        np.arange(cohort.n_samples) if latent.fold is None else np.flatnonzero(np.isin(latent.fold, latent.held_out))
+    )
     if held_out is None:
-        people = (
-            np.arange(cohort.n_samples)
-            if latent.fold is None
-            else np.flatnonzero(np.isin(latent.fold, latent.held_out))
-        )
         held_out = cohort.moments_of(people)
     observed = balance(held_out)
-    return (observed, balance(held_out, latent)) if latent.n_latent else (observed,)
+    if not latent.n_latent:
+        return (observed,)
+    seen = cohort.represented(latent)
+    return observed, balance(held_out if seen is cohort else seen.moments_of(people), latent)

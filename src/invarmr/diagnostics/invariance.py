@@ -67,11 +67,12 @@ def invariance_checks(
     if len(people) > max_samples:
         people = np.sort(generator.choice(people, max_samples, replace=False))
     environment = cohort.environment[people]
-    values = cohort.instruments.read(people).astype(np.float64) - latent.center
+    observed = cohort.instruments.read(people).astype(np.float64)
+    features = cohort.represented(latent).instruments.read(people).astype(np.float64) if latent.n_latent else observed
     out = []
     for null, X, error in (
-        (observed_null, values, None),
-        (learned_null, values @ latent.trained_loadings, latent.learning_error),
+        (observed_null, observed - observed.mean(axis=0), None),
+        (learned_null, (features - latent.center) @ latent.trained_loadings, latent.learning_error),
     ):
         if X.shape[1] == 0:
             continue

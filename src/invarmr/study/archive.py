@@ -17,6 +17,7 @@ from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import DimensionStep, LatentInstruments, Leak
 from invarmr.data.moments import EnvironmentMoments, merge_moments
+from invarmr.data.representation import RepresentedInstruments
 from invarmr.errors import InputError
 from invarmr.io.plink import open_genotypes
 from invarmr.provenance import check_fingerprint, describe_run, fingerprint
@@ -93,8 +94,10 @@ class Archive:
         if meta is None:
             return None
         with np.load(require(self.folder, "state/latent.npz", "learn")) as stored:
-            latent = _latent(meta, dict(stored))
-        return latent.with_people(source=self.cohort.instruments, fold=self.fold)
+            arrays = dict(stored)
+            latent = _latent(meta, arrays)
+        source = RepresentedInstruments(arrays["features"]) if "features" in arrays else self.cohort.instruments
+        return latent.with_people(source=source, fold=self.fold)
 
     def save_study(self, study: ReadStudy, config: StudyConfig, inputs: list[Path]) -> None:
         """Write what `read` leaves."""
@@ -245,6 +248,8 @@ _LATENT_ARRAYS = ("center", "loadings", "confounded_loadings", "eigenvalues", "t
 
 def _latent_arrays(latent: LatentInstruments) -> dict[str, Any]:
     out = {name: value for name in _LATENT_ARRAYS if (value := getattr(latent, name)) is not None}
+    if latent.feature_names and latent.source is not None:
+        out["features"] = latent.source.read(np.arange(latent.source.n_samples))
     if latent.leak is not None:
         leak = latent.leak
         out |= {"leak_a": leak.mean_map, "leak_b": leak.covariance_map, "leak_covariance": leak.covariance}
@@ -262,6 +267,7 @@ def _latent_meta(latent: LatentInstruments) -> dict[str, Any]:
         "n_null": latent.n_null,
         "held_out": list(latent.held_out),
         "settings": dict(latent.settings),
+        "feature_names": list(latent.feature_names),
     }
 
 
@@ -286,4 +292,5 @@ def _latent(meta: dict[str, Any], stored: Mapping[str, Any]) -> LatentInstrument
         leak=leak,
         held_out=tuple(meta["held_out"]),
         settings=meta["settings"],
+        feature_names=tuple(meta["feature_names"]),
     )

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from invarmr.errors import InputError, first_few
+from invarmr.instruments.registry import LEARNERS
 
 __all__ = [
     "ComponentsConfig",
@@ -28,8 +29,6 @@ __all__ = [
     "check_seed",
     "with_seed",
 ]
-
-PLANNED_LEARNERS = ("polynomial", "flow", "autoencoder")
 
 
 def _beside_study_file(path: Path, info: ValidationInfo) -> Path:
@@ -130,14 +129,23 @@ class ComponentsConfig(_Section):
     max_variants: Annotated[int, Field(ge=1)] = 2000
 
 
+def _known_learner(name: str) -> str:
+    if name not in (*LEARNERS, "none"):
+        raise ValueError(f"must be one of {', '.join(LEARNERS)} or none, but is {json.dumps(name)}")
+    return name
+
+
 class LearnConfig(_Section):
     """`[learn]`: how latent instruments are found."""
 
-    method: Literal["stationary", "none"] = "stationary"
+    method: Annotated[str, AfterValidator(_known_learner)] = "stationary"
+    """A learner by name, or "none"."""
     n_latent: Annotated[int, Field(ge=1)] | None = None
     """Chosen from the data where not given."""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Share of the samples that test what the others learned, rounded to tenths."""
+    options: dict[str, Any] = {}
+    """Further settings of the learner, by the names they have in Python."""
 
 
 class EstimateConfig(_Section):
@@ -269,8 +277,6 @@ def _in_plain_words(model: type[BaseModel], item: Mapping[str, Any]) -> str:
         return f"{place} is required, but is not there"
     if kind == "value_error":
         return " ".join(part for part in (place, str(item["ctx"]["error"])) if part)
-    if where == ("learn", "method") and value in PLANNED_LEARNERS:
-        return f'{place} = "{value}" is not built yet; use "stationary" or "none"'
     if kind == "literal_error":
         return f"{place} must be {item['ctx']['expected']}, but is {json.dumps(value)}"
     required = KINDS.get(kind) or str(item["msg"]).removeprefix("Input should be ").lower()

@@ -48,9 +48,18 @@ def headline_design(
     """
     estimator = _estimator(LimitedInformationML, settings)
     if latent is not None and latent.n_latent:
-        return IVDesign.from_cohort(cohort, latent, moments=moments), estimator
+        seen, known = _represented(cohort, moments, latent)
+        return IVDesign.from_cohort(seen, latent, moments=known), estimator
     several = len(moments.environments) > 1
     return IVDesign.from_cohort(cohort, moments=moments, environment_effects=several), estimator
+
+
+def _represented(
+    cohort: Cohort, moments: EnvironmentMoments, latent: LatentInstruments
+) -> tuple[Cohort, EnvironmentMoments]:
+    """The cohort and its moments as a nonlinear learner sees them; the same ones for a linear learner."""
+    seen = cohort.represented(latent)
+    return seen, moments if seen is cohort else seen.moments
 
 
 def _estimator(kind: type[KClass], settings: EstimateConfig) -> KClass:
@@ -79,11 +88,12 @@ def _plan(cohort: Cohort, moments: EnvironmentMoments, latent: LatentInstruments
         note = f"{count} principal components as covariates"
         yield observed(controls=("covariates", "components")), (tsls, liml, Fuller), note
     if latent is not None and latent.n_latent:
-        learned = IVDesign.from_cohort(cohort, latent, moments=moments)
+        seen, known = _represented(cohort, moments, latent)
+        learned = IVDesign.from_cohort(seen, latent, moments=known)
         yield learned, (liml, tsls, Fuller), f"{latent.n_latent} of {latent.n_latent + latent.n_confounded} directions"
-        given = IVDesign.from_cohort(cohort, latent, moments=moments, partial_confounded=True)
+        given = IVDesign.from_cohort(seen, latent, moments=known, partial_confounded=True)
         yield given, (liml,), "the directions set aside partialled out"
-        within = IVDesign.from_cohort(cohort, latent, moments=moments, environment_effects=True)
+        within = IVDesign.from_cohort(seen, latent, moments=known, environment_effects=True)
         yield within, (liml, tsls), "environment fixed effects"
     score = AlleleScore().fit(cohort)
     note = "weighted" if score.settings["weighted"] else "unweighted: effect alleles taken as exposure-raising"

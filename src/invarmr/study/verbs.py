@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from invarmr.data.moments import merge_moments
 from invarmr.diagnostics.battery import diagnose
 from invarmr.estimators.estimate import Estimate
 from invarmr.instruments.base import assign_folds
-from invarmr.instruments.stationary import StationaryInstruments
+from invarmr.instruments.registry import build_learner
 from invarmr.io.plink import genotype_files
 from invarmr.report.html import write_report
 from invarmr.study.archive import Archive
@@ -76,25 +77,28 @@ def _inputs(config: StudyConfig) -> list[Path]:
 
 def learn_archive(archive: Archive) -> LatentInstruments | None:
     """LEARN: moments to latent instruments."""
-    settings = archive.config.learn
-    latent = None
-    if settings.method == "stationary":
-        held_out = min(max(round(settings.held_out * N_FOLDS), 2), N_FOLDS - 2)
-        learner = StationaryInstruments(
-            n_latent=settings.n_latent,
-            n_folds=N_FOLDS,
-            n_held_out=held_out,
-            scale_within_environment=archive.cohort.instrument_kind == "genotype",
-        )
-        latent = learner.fit(archive.moments, seed=archive.config.run.seed)
-        latent = latent.with_people(source=archive.cohort.instruments, fold=archive.fold)
+    latent = _learn(archive)
     forget_after(archive.folder, "learn")
     if latent is not None:
         write_table(archive.folder / "eigenvalues.tsv", eigenvalue_table(latent))
-        write_table(archive.folder / "loadings.tsv", loading_table(latent, _effect_alleles(archive)))
-        write_instruments(archive.folder / "instruments.parquet", archive.cohort, latent)
+        if not latent.feature_names:
+            write_table(archive.folder / "loadings.tsv", loading_table(latent, _effect_alleles(archive)))
+        write_instruments(archive.folder / "instruments.parquet", archive.cohort.represented(latent), latent)
     archive.save_latent(latent)
     return latent
+
+
+def _learn(archive: Archive) -> LatentInstruments | None:
+    settings, seed = archive.config.learn, archive.config.run.seed
+    if settings.method == "none":
+        return None
+    held_out = min(max(round(settings.held_out * N_FOLDS), 2), N_FOLDS - 2)
+    shared: dict[str, Any] = {"n_latent": settings.n_latent, "n_folds": N_FOLDS, "n_held_out": held_out}
+    if settings.method != "stationary":
+        return build_learner(settings.method, **(shared | settings.options)).fit(archive.cohort, seed=seed)
+    shared["scale_within_environment"] = archive.cohort.instrument_kind == "genotype"
+    latent = build_learner(settings.method, **(shared | settings.options)).fit(archive.moments, seed=seed)
+    return latent.with_people(source=archive.cohort.instruments, fold=archive.fold)
 
 
 def _effect_alleles(archive: Archive) -> list[str]:
