@@ -40,6 +40,8 @@ _HOME = {
     "sensitivity": "diagnostics.summary.battery",
     "AdmixtureDesign": "simulate.admixture",
     "simulate_admixture": "simulate.admixture",
+    "LatentDesign": "simulate.latent",
+    "simulate_latent": "simulate.latent",
     "StudyConfig": "study.config",
     "run_study": "study.run",
     "write_report": "report.html",

@@ -1,4 +1,4 @@
-"""`invarmr simulate admixture --out DIR`."""
+"""`invarmr simulate admixture --out DIR` and `invarmr simulate latent --out DIR`."""
 
 from __future__ import annotations
 
@@ -77,5 +77,112 @@ def admixture(
     progress = Progress(quiet=quiet)
     with progress.verb("simulate", f"{n_samples:,} people at {n_sites} sites"):
         study = write_admixture_study(simulate_admixture(design, seed=seed), out)
+    print(study)
+    return 0
+
+
+@app.command
+def latent(
+    *,
+    out: Path,
+    seed: int = 1,
+    n_samples: int = 10_000,
+    n_environments: int = 2,
+    n_valid: int = 2,
+    n_confounded: int = 2,
+    mixing: Literal["none", "linear", "poly1", "poly2", "poly3", "mlp", "discrete"] = "poly3",
+    effects: Literal["symmetric", "asymmetric"] = "symmetric",
+    effect: float = 1.0,
+    covariance: Literal["fixed", "wishart"] = "fixed",
+    shape: Literal["gaussian", "bounded", "skewed"] = "gaussian",
+    shifts: Literal["mean_and_scale", "mean", "none"] = "mean_and_scale",
+    relevance: float = 1.0,
+    direct_effect: float = 0.0,
+    valid: bool = True,
+    noise: float = 0.0,
+    n_instruments: int | None = None,
+    mixing_seed: int = 0,
+    part: Literal["training", "validation", "test"] = "training",
+    learner: str = "stationary",
+    table: Literal["tsv", "parquet"] = "tsv",
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Simulate instruments that mix valid latent instruments with a confounded part, as the published study does.
+
+    Parameters
+    ----------
+    out
+        Folder for phenotypes (with the instruments as columns), study.toml, truth.json, truth_samples.tsv, latents.tsv.
+    seed
+        Of the data.
+    n_samples
+        Rows per environment.
+    n_environments
+        Environments.
+    n_valid
+        Valid latent instruments W.
+    n_confounded
+        Columns of the confounded part V.
+    mixing
+        How V and W become the observed instruments.
+    effects
+        Symmetric, as published, or asymmetric: only the first column of V and of the confounder acts.
+    effect
+        Effect of the exposure on the outcome.
+    covariance
+        Of V and W given the confounder: variance 1 and correlation 0.5, or a Wishart draw.
+    shape
+        Marginal law of the latent variables.
+    shifts
+        How V differs between environments.
+    relevance
+        Scale of W's effect on the exposure; 0 makes it irrelevant.
+    direct_effect
+        Effect of W on the outcome beside the exposure; 0 where the exclusion restriction holds.
+    valid
+        With --no-valid W is confounded too.
+    noise
+        Standard deviation of noise on the instruments, as a share of each one's.
+    n_instruments
+        Of the discrete mixing.
+    mixing_seed
+        Of the mixing and of Wishart covariances.
+    part
+        Which of three independent draws of the same population.
+    learner
+        [learn] method in study.toml.
+    table
+        Kind of the phenotype table.
+    quiet
+        Print nothing but the study file's path.
+    """
+    from invarmr.simulate.latent import LatentDesign, simulate_latent
+    from invarmr.study.config import check_seed
+    from invarmr.study.progress import Progress
+    from invarmr.study.simulated_latent import write_latent_study
+
+    check_seed(seed)
+    design = LatentDesign(
+        n_valid=n_valid,
+        n_confounded=n_confounded,
+        n_environments=n_environments,
+        n_samples=n_samples,
+        mixing=mixing,
+        effects=effects,
+        effect=effect,
+        covariance=covariance,
+        shape=shape,
+        shifts=shifts,
+        relevance=relevance,
+        direct_effect=direct_effect,
+        valid=valid,
+        noise=noise,
+        n_instruments=n_instruments,
+        mixing_seed=mixing_seed,
+    )
+    progress = Progress(quiet=quiet)
+    with progress.verb("simulate", f"{n_samples:,} rows in each of {n_environments} environments"):
+        sample = simulate_latent(design, seed=seed, part=part)
+        study = write_latent_study(sample, out, learner=learner, table=table)
     print(study)
     return 0

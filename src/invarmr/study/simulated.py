@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from invarmr.errors import InputError, first_few
 from invarmr.io.plink_writer import write_plink
 from invarmr.simulate.admixture import SimulatedCohort
 
-__all__ = ["write_admixture_study"]
+__all__ = ["write_admixture_study", "write_study_folder"]
 
 _FILES = (
     "cohort.bed", "cohort.bim", "cohort.fam", "phenotypes.tsv", "instruments.tsv", "truth_samples.tsv", "truth.json",
@@ -74,8 +76,36 @@ def write_admixture_study(cohort: SimulatedCohort, out: Path | str, *, overwrite
     InputError
         `out` is a file or cannot be written, or is a folder that holds other files and `overwrite` is false.
     """
-    folder = Path(out)
-    others = _other_files(folder)
+    return write_study_folder(Path(out), _FILES, partial(_write_files, cohort), overwrite=overwrite)
+
+
+def write_study_folder(
+    folder: Path, files: Sequence[str], write: Callable[[Path], None], *, overwrite: bool = False
+) -> Path:
+    """Make a study folder whole or not at all: `write` fills a folder beside it, which is then renamed.
+
+    Parameters
+    ----------
+    folder
+        Folder to make.
+    files
+        Names that `write` may make, `study.toml` among them; a folder that holds nothing else is replaced.
+    write
+        Writes the files into the folder it is given.
+    overwrite
+        Write into a folder that holds other files too; those stay as they are.
+
+    Returns
+    -------
+    Path
+        The study file, `folder/study.toml`.
+
+    Raises
+    ------
+    InputError
+        As `write_admixture_study`.
+    """
+    others = _other_files(folder, files)
     if others and not overwrite:
         raise InputError(
             f"{folder} holds files that are not of a simulated study ({first_few(others)}): choose a new folder, "
@@ -91,19 +121,19 @@ def write_admixture_study(cohort: SimulatedCohort, out: Path | str, *, overwrite
     part = hidden / folder.name
     try:
         part.mkdir()
-        _write_files(cohort, part)
-        _put(part, folder, keep=bool(others))
+        write(part)
+        _put(part, folder, files, keep=bool(others))
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
     return folder / "study.toml"
 
 
-def _other_files(folder: Path) -> list[str]:
-    """Names in `folder` that this module does not write."""
+def _other_files(folder: Path, files: Sequence[str]) -> list[str]:
+    """Names in `folder` that are not of a simulated study."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} must be a folder to write a study into, but is a file.")
     names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    return [name for name in names if name not in _FILES]
+    return [name for name in names if name not in files]
 
 
 def _write_files(cohort: SimulatedCohort, folder: Path) -> None:
@@ -116,14 +146,16 @@ def _write_files(cohort: SimulatedCohort, folder: Path) -> None:
     (folder / "study.toml").write_text(_STUDY.format(seed=cohort.seed), encoding="utf-8")
 
 
-def _put(part: Path, folder: Path, *, keep: bool) -> None:
+def _put(part: Path, folder: Path, files: Sequence[str], *, keep: bool) -> None:
     """Move the finished files into place: by renaming the folder, or file by file beside others' files."""
     if keep:
-        for name in _FILES:
-            (part / name).replace(folder / name)
+        for name in files:
+            (folder / name).unlink(missing_ok=True)
+        for path in part.iterdir():
+            path.replace(folder / path.name)
         return
     if folder.exists():
-        for name in _FILES:
+        for name in files:
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()
     part.rename(folder)
