@@ -36,6 +36,7 @@ _HOME = {
     "Diagnostics": "diagnostics.battery",
     "read_summary_statistics": "io.summary_statistics",
     "harmonise": "genetics.harmonise",
+    "associate": "genetics.association",
     "mr": "estimators.summary.table",
     "sensitivity": "diagnostics.summary.battery",
     "AdmixtureDesign": "simulate.admixture",

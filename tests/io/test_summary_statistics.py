@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from invarmr.errors import InputError
-from invarmr.io.summary_statistics import read_summary_statistics
+from invarmr.io.summary_statistics import Layout, read_summary_statistics, write_summary_statistics
 
 LAYOUTS = {
     "ssf": "chromosome base_pair_location effect_allele other_allele beta standard_error "
@@ -66,3 +66,15 @@ def test_a_zipped_file_lends_its_name(tmp_path: Path):
     path = tmp_path / "ldl.csv.gz"
     pl.DataFrame({"SNP": ["rs1"], "A1": ["A"], "b": [1.0], "se": [1.0]}).write_csv(path, compression="gzip")
     assert read_summary_statistics(path).ids == ("ldl",)
+
+
+@pytest.mark.parametrize("layout", ["TwoSampleMR", "GWAS-SSF"])
+def test_what_is_written_is_read_back(tmp_path: Path, layout: Layout):
+    rows = {"SNP": ["rs1", "rs2"], "A1": ["A", "C"], "A2": ["G", "T"], "beta": [1.0, None], "se": [0.25, None],
+            "n": [100, 90], "chr": ["1", "X"], "pos": [5, 6]}  # fmt: skip
+    table = read_summary_statistics(rows, name="ldl")
+    again = read_summary_statistics(write_summary_statistics(table, tmp_path / "ldl.tsv", layout=layout), name="ldl")
+    kept = table.frame if layout == "TwoSampleMR" else table.frame.head(1)
+    assert again.frame.equals(kept)
+    with pytest.raises(InputError, match="layout must be one of TwoSampleMR, GWAS-SSF"):
+        write_summary_statistics(table, tmp_path / "ldl.tsv", layout="VCF")

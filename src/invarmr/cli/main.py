@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from invarmr import __version__
-from invarmr.cli import demo, mr, run, simulate, verbs
+from invarmr.cli import associate, demo, mr, run, simulate, verbs
 from invarmr.errors import InputError
 
 __all__ = ["app", "main"]
@@ -33,6 +33,7 @@ app.command(verbs.learn)
 app.command(verbs.estimate)
 app.command(verbs.diagnose)
 app.command(verbs.report)
+app.command(associate.associate)
 app.command(mr.mr)
 
 

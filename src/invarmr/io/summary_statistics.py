@@ -15,7 +15,7 @@ from invarmr.data.summary_statistics import COLUMNS, SummaryStatistics
 from invarmr.errors import InputError
 from invarmr.io.tables import as_polars, read_table
 
-__all__ = ["ALIASES", "read_summary_statistics"]
+__all__ = ["ALIASES", "LAYOUTS", "Layout", "read_summary_statistics", "write_summary_statistics"]
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "SNP": ("SNP", "rsid", "rs_id", "hm_rsid", "variant_id", "ID", "MarkerName", "SNPID", "variant"),
@@ -45,6 +45,24 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "id": ("id_col", "id.exposure", "id.outcome"),
 }
 """Our column: the names read for it, in order of preference, whatever the case."""
+
+Layout = Literal["TwoSampleMR", "GWAS-SSF"]
+LAYOUTS: dict[Layout, dict[str, str]] = {
+    "TwoSampleMR": {column: column for column in COLUMNS},
+    "GWAS-SSF": {
+        "chr": "chromosome",
+        "pos": "base_pair_location",
+        "effect_allele": "effect_allele",
+        "other_allele": "other_allele",
+        "beta": "beta",
+        "se": "standard_error",
+        "eaf": "effect_allele_frequency",
+        "pval": "p_value",
+        "SNP": "rsid",
+        "samplesize": "n",
+    },
+}
+"""Our columns in the order and under the names of each layout that can be written."""
 
 ODDS_RATIO = ("or", "odds_ratio")
 MINUS_LOG10_P = ("log10p", "neg_log_10_p_value", "neglog10_pval", "mlog10p")
@@ -88,7 +106,7 @@ def read_summary_statistics(
     ('rs1', 'G', 'BMI')
     """
     if isinstance(table, str | Path):
-        source, raw = str(table), read_table(table, string_columns="all")
+        source, raw = str(table), read_table(table, string_columns="all", missing_codes=("#NA",))
         name = name or _stem(Path(table))
     else:
         source, raw = "summary statistics", as_polars(table)
@@ -152,3 +170,42 @@ def _converted(values: pl.Series, how: Literal["log", "power"]) -> pl.Series:
     if bool((numbers.is_null() & values.is_not_null()).any()):
         return values
     return changed
+
+
+def write_summary_statistics(
+    statistics: SummaryStatistics, path: str | Path, *, layout: Layout = "TwoSampleMR"
+) -> Path:
+    """Write associations as a tab-separated table that other tools read.
+
+    Parameters
+    ----------
+    statistics
+        Of one trait or several.
+    path
+        File to write.
+    layout
+        "TwoSampleMR": its column names, empty where unknown. "GWAS-SSF": the columns of the GWAS Catalog's standard,
+        `#NA` where unknown, and without the variants that have no association.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        An unknown layout.
+
+    References
+    ----------
+    Hayhurst et al. (2022). A community driven GWAS summary statistics standard. bioRxiv 2022.07.15.500230.
+    """
+    if layout not in LAYOUTS:
+        raise InputError(f"layout must be one of {', '.join(LAYOUTS)}, but is {layout!r}.")
+    frame = statistics.frame.select(pl.col(ours).alias(there) for ours, there in LAYOUTS[layout].items())
+    if layout == "GWAS-SSF":
+        frame = frame.filter(pl.col("beta").is_not_null()).with_columns(pl.col("n").cast(pl.Int64))
+    path = Path(path)
+    frame.write_csv(path, separator="\t", null_value="#NA" if layout == "GWAS-SSF" else "")
+    return path
