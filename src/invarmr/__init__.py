@@ -18,6 +18,8 @@ _HOME = {
     "Cohort": "data.cohort",
     "EnvironmentMoments": "data.moments",
     "merge_moments": "data.moments",
+    "EnvironmentSummary": "data.moments_from_summary",
+    "moments_from_summary": "data.moments_from_summary",
     "LatentInstruments": "data.latent_instruments",
     "Verdict": "data.latent_instruments",
     "IVDesign": "data.design",

@@ -184,3 +184,14 @@ def test_small_environments_and_still_instruments(linear_study) -> None:
     )
     with pytest.raises(InputError, match="None of the 1 instruments varies"):
         invarmr.StationaryInstruments().fit(still)
+
+
+def test_held_out_tests_hold_their_size_on_split_moments(linear_study):
+    p = []
+    for seed in range(120):
+        study = linear_study(seed, environments=3, n=1_000, asymmetric=True)
+        latent = invarmr.StationaryInstruments(n_latent=2).fit(study.cohort.moments, seed=seed)
+        p.append(latent.path[-1].smallest_p)
+    p = np.minimum(p, 1.0)
+    assert np.mean(p < 0.05) < 0.05 + 3.3 * np.sqrt(0.05 * 0.95 / 120)
+    assert np.mean(p < 0.5) > 0.1

@@ -142,6 +142,53 @@ class IVDesign:
             cohort=cohort,
         )
 
+    @classmethod
+    def from_moments(
+        cls,
+        moments: EnvironmentMoments,
+        latent: LatentInstruments | None = None,
+        *,
+        controls: Sequence[Control] = ("covariates",),
+        environment_effects: bool = False,
+        partial_confounded: bool = False,
+    ) -> Self:
+        """Design on moments alone, without people: of summary statistics, say.
+
+        Parameters
+        ----------
+        moments
+            With columns `instrument:...`, `exposure` and `outcome`.
+        latent
+            What was learned from the same instruments, without a representation of its own; None: the instruments.
+        controls, environment_effects, partial_confounded
+            As for `from_cohort`.
+
+        Raises
+        ------
+        InputError
+            No latent instrument, or `latent` was learned from other instruments.
+        """
+        names = tuple(moments.columns[i].split(":", 1)[1] for i in moments.index("instrument"))
+        label = "observed" + "+environment" * environment_effects
+        if latent is not None:
+            label = label.replace("observed", "learned")
+            if latent.n_latent == 0:
+                raise InputError("No latent instrument was found, so there is no design on the learned instruments.")
+            if names not in (latent.instrument_names, latent.feature_names):
+                raise InputError(
+                    f"The moments must have the {len(latent.instrument_names)} instruments that were learned from "
+                    f"({first_few(latent.instrument_names)}), but have {len(names)} ({first_few(names)})."
+                )
+        return cls(
+            moments=moments,
+            instrument_set=label + "+pcs" * ("components" in controls),
+            loadings=None if latent is None else latent.loadings,
+            controls=tuple(controls),
+            environment_effects=environment_effects,
+            confounded_loadings=latent.confounded_loadings if latent is not None and partial_confounded else None,
+            latent=latent,
+        )
+
     @cached_property
     def mapping(self) -> FloatArray:
         """(m, c + k + 2) map from the moment columns to this design's: controls, instruments, outcome, exposure."""

@@ -17,6 +17,7 @@ from invarmr.arrays import IntArray
 from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.data.moments import EnvironmentMoments, merge_moments
+from invarmr.data.split_moments import split_moments
 from invarmr.errors import InputError
 from invarmr.instruments.base import Learner, assign_folds
 from invarmr.instruments.dimension import (
@@ -88,14 +89,17 @@ class StationaryInstruments(Learner):
     scale_within_environment: bool | None = None
     name: ClassVar[str] = "stationary"
 
-    def fit(self, data: Cohort | Sequence[EnvironmentMoments], *, seed: int = 1) -> LatentInstruments:
-        """Learn from a cohort, or from the moments of disjoint folds of its samples.
+    def fit(
+        self, data: Cohort | EnvironmentMoments | Sequence[EnvironmentMoments], *, seed: int = 1
+    ) -> LatentInstruments:
+        """Learn from a cohort, or from moments: of all people, or of disjoint folds of them.
 
         Parameters
         ----------
         data
-            A cohort (its samples are split into folds by `seed`), or one `EnvironmentMoments` per fold, in order; only
-            the columns with role `instrument` are used.
+            A cohort (its samples are split into folds by `seed`); one `EnvironmentMoments` per fold, in order; or the
+            moments of all people, which `split_moments` then splits as a random split of normal people would.
+            Only the columns with role `instrument` are used.
         seed
             Seed of the split into folds; without effect when folds are given.
 
@@ -111,6 +115,9 @@ class StationaryInstruments(Learner):
             fold = assign_folds(data.environment, n_folds=self.n_folds, seed=seed, sample_ids=data.sample_ids)
             folds: Sequence[EnvironmentMoments] = data.folded_moments(fold)
             within = data.instrument_kind == "genotype"
+        elif isinstance(data, EnvironmentMoments):
+            instruments = data.select(data.index("instrument"))
+            folds, within = split_moments(instruments, n_folds=self.n_folds, seed=seed), False
         else:
             folds, within = tuple(data), False
         if self.scale_within_environment is not None:
