@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import invarmr
-from invarmr.data import cohort as cohort_module
+from invarmr.data import moment_pass
 from invarmr.errors import InputError
 
 N = 60
@@ -138,7 +138,7 @@ def test_nothing_can_be_written_to() -> None:
 
 def test_moments_are_the_plain_ones_in_blocks_of_any_size(monkeypatch) -> None:
     cohort = invarmr.Cohort.from_arrays(**given(covariates=np.arange(N), truth=np.arange(N) ** 2))
-    monkeypatch.setattr(cohort_module, "BLOCK", 7)
+    monkeypatch.setattr(moment_pass, "CHUNK", 7)
     rows = cohort.rows(np.arange(N))
     found = cohort.moments
     for e in range(2):

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invarmr.data.moments import EnvironmentMoments, MomentAccumulator, merge_moments
+from invarmr.data.group_sums import CHUNK, CopySums, RowSums
+from invarmr.data.moments import EnvironmentMoments, merge_moments
 
 COLUMNS = ("instrument:a", "exposure", "outcome")
 
@@ -62,29 +63,38 @@ def test_a_mean_far_above_its_sd_does_not_cancel(mean: float) -> None:
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(st.integers(0, 2**31), st.sampled_from([np.int8, np.float32]), st.integers(1, 9_000))
-def test_split_path_for_allele_copies_is_the_plain_path(seed: int, kind: type, n: int) -> None:
+@given(st.integers(0, 2**31), st.sampled_from([np.int8, np.float32]), st.integers(2, 9_000))
+def test_sums_for_allele_copies_are_the_plain_sums(seed: int, kind: type, n: int) -> None:
     generator = np.random.default_rng(seed)
     copies = generator.binomial(2, generator.uniform(0.05, 0.95, 4), size=(n, 4))
-    left, right = generator.normal(50, 10, size=(n, 1)), generator.normal(size=(n, 2)) * [1e-3, 1e6]
-    names = ("covariate:age", *(f"instrument:{i}" for i in range(4)), "exposure", "outcome")
-    plain, split = MomentAccumulator(names, ("x",)), MomentAccumulator(names, ("x",))
-    half = n // 2
-    for rows in (slice(0, half), slice(half, n)):
-        plain.add(0, np.hstack([left[rows], copies[rows], right[rows]]))
-        split.add_split(0, left[rows], np.asfortranarray(copies[rows].astype(kind)), right[rows])
-    a, b = plain.moments(), split.moments()
+    others = generator.normal([50, 0, 1e6], [10, 1e-3, 1e6], size=(n, 3))
+    group, place = generator.permutation(np.arange(n) % 2), slice(1, 5)
+    centre = generator.normal([50, 0, 1e6], [1, 1e-4, 1e5], size=(2, 3))  # near the mean, but not there
+    plain, split = RowSums(2, 7, place), CopySums(2, 7, place, centre)
+    for g in (0, 1):
+        rows = np.flatnonzero(group == g)
+        for start in range(0, len(rows), CHUNK):
+            chunk = rows[start : start + CHUNK]
+            plain.multiplied(g, copies[chunk], others[chunk])()
+            split.multiplied(g, np.asfortranarray(copies[chunk].astype(kind)), others[chunk])()
+        plain.finish(g)
+        split.finish(g)
+        centred = copies[rows] - copies[rows].mean(axis=0)
+        assert np.abs(split.crossproduct[g, place, place] - centred.T @ centred).max() < 1e-12 * n
+    names = ("age", *"abcd", "exposure", "outcome")
+    a, b = (EnvironmentMoments(names, ("x", "y"), s.n_samples, s.mean, s.crossproduct) for s in (plain, split))
     same(b, a, 1e-11)
-    z = slice(1, 5)
-    centred = copies - copies.mean(axis=0)
-    assert np.abs(b.crossproduct[0, z, z] - centred.T @ centred).max() < 1e-12 * max(n, 1)
 
 
-def test_split_path_takes_an_empty_block() -> None:
-    accumulator = MomentAccumulator(("instrument:a", "exposure", "outcome"), ("x",))
-    accumulator.add_split(0, np.zeros((0, 0)), np.zeros((0, 1), dtype=np.int8), np.zeros((0, 2)))
-    accumulator.add(0, np.zeros((0, 3)))
-    assert accumulator.moments().n_total == 0
+def test_a_group_may_be_empty() -> None:
+    for sums in (RowSums(2, 3, slice(0, 1)), CopySums(2, 3, slice(0, 1), np.ones((2, 2)))):
+        sums.multiplied(1, np.array([[2], [1]], dtype=np.int8), np.array([[1.0, 2.0], [3.0, 5.0]]))()
+        for group in (0, 1):
+            sums.finish(group)
+        assert sums.n_samples.tolist() == [0, 2]
+        np.testing.assert_array_equal(sums.mean[1], [1.5, 2.0, 3.5])
+        np.testing.assert_array_equal(sums.crossproduct[1], np.array([[1, -2, -3], [-2, 4, 6], [-3, 6, 9]]) / 2)
+        np.testing.assert_array_equal(sums.crossproduct[0], np.zeros((3, 3)))
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)

@@ -5,9 +5,7 @@ Symbols: n samples, d instruments, E environments, c covariates, k components.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -15,12 +13,12 @@ from typing import Any, Literal, Self
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
-from threadpoolctl import threadpool_limits
 
 from invarmr.arrays import FloatArray, IntArray, StrArray, finite_matrix, finite_vector, read_only
 from invarmr.data.instrument_source import ArrayInstruments, InstrumentSource
 from invarmr.data.latent_instruments import LatentInstruments
-from invarmr.data.moments import EnvironmentMoments, MomentAccumulator, merge_moments
+from invarmr.data.moment_pass import Track, sum_groups
+from invarmr.data.moments import EnvironmentMoments
 from invarmr.data.representation import RepresentedInstruments, represent
 from invarmr.errors import InputError, first_few
 
@@ -226,34 +224,39 @@ class Cohort:
         return np.hstack([self._left(samples), self.instruments.read(samples), self._right(samples)], dtype=np.float64)
 
     def moments_of(self, samples: IntArray) -> EnvironmentMoments:
-        """Moments per environment of some samples (increasing indices), accumulated in blocks, read one ahead."""
-        codes = self.environment[samples]
-        plan = [
-            (code, block) for code in range(len(self.environments)) for block in self.blocks(samples[codes == code])
-        ]
-        accumulator = MomentAccumulator(self.columns, self.environments)
-        spare = max(1, (os.cpu_count() or 2) - 1)  # one core reads; a linear algebra that takes all would wait for it
-        with ThreadPoolExecutor(max_workers=1) as reader, threadpool_limits(limits=spare, user_api="blas"):
-            coming = [reader.submit(self.instruments.read, block) for _, block in plan[:1]]
-            for step, (code, block) in enumerate(plan):
-                values = coming.pop().result()
-                coming += [
-                    reader.submit(self.instruments.read, following) for _, following in plan[step + 1 : step + 2]
-                ]
-                if values.dtype == np.float64:
-                    accumulator.add(code, np.hstack([self._left(block), values, self._right(block)]))
-                else:
-                    accumulator.add_split(code, self._left(block), values, self._right(block))
-        return accumulator.moments()
+        """Moments per environment of some samples."""
+        fold = np.full(self.n_samples, -1)
+        fold[samples] = 0
+        return self._folded(fold, n_folds=1)[0]
 
-    def folded_moments(self, fold: IntArray) -> tuple[EnvironmentMoments, ...]:
-        """Moments of each fold (codes (n,), 0..K-1), in one pass over the instruments."""
-        return tuple(self.moments_of(np.flatnonzero(fold == code)) for code in range(int(fold.max()) + 1))
+    def folded_moments(self, fold: IntArray, *, track: Track = iter) -> tuple[EnvironmentMoments, ...]:
+        """Moments of each fold (codes (n,), 0..K-1), in one pass over the instruments.
+
+        `track` iterates over the blocks of the pass, and may show progress.
+        """
+        return self._folded(fold, n_folds=int(fold.max()) + 1, track=track)
+
+    def _folded(self, fold: IntArray, *, n_folds: int, track: Track = iter) -> tuple[EnvironmentMoments, ...]:
+        n_environments, place = len(self.environments), self.columns.index(f"instrument:{self.instrument_names[0]}")
+        sums = sum_groups(
+            self.instruments,
+            lambda samples: np.hstack([self._left(samples), self._right(samples)]),
+            np.where(fold < 0, -1, fold * n_environments + self.environment),
+            n_groups=n_folds * n_environments,
+            n_columns=len(self.columns),
+            place=slice(place, place + self.n_instruments),
+            track=track,
+        )
+        own = [slice(k * n_environments, (k + 1) * n_environments) for k in range(n_folds)]
+        return tuple(
+            EnvironmentMoments(self.columns, self.environments, sums.n_samples[k], sums.mean[k], sums.crossproduct[k])
+            for k in own
+        )
 
     @cached_property
     def moments(self) -> EnvironmentMoments:
         """Moments per environment of all samples; computed once."""
-        return merge_moments([self.moments_of(np.arange(self.n_samples))])
+        return self.moments_of(np.arange(self.n_samples))
 
     def with_components(self, components: FloatArray, names: Sequence[str]) -> Cohort:
         """The same cohort with principal components (n, k) attached."""

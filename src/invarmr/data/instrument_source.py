@@ -7,6 +7,7 @@ whether they were in memory. Values are complete: what was missing has been impu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -15,14 +16,29 @@ from numpy.typing import NDArray
 from invarmr.arrays import BoolArray, FloatArray, IntArray, read_only
 from invarmr.data.genotypes import MISSING_CALL, GenotypeReader
 
-__all__ = ["ArrayInstruments", "GenotypeInstruments", "InstrumentSource", "StackedInstruments"]
+__all__ = ["ArrayInstruments", "GenotypeInstruments", "InstrumentSource", "Rows", "StackedInstruments"]
+
+Rows = Callable[[slice], NDArray[Any]]
+"""Gives some rows of a block of samples, complete, as `InstrumentSource.read` does."""
 
 
 class InstrumentSource(ABC):
-    """Instrument values (n_samples, n_instruments), read by rows."""
+    """Instrument values (n_samples, n_instruments), read by rows.
+
+    Attributes
+    ----------
+    n_samples, n_instruments
+        Numbers of both.
+    holds_copies
+        Whether values are allele copies, which `read` then gives as int8 or float32.
+    bytes_per_sample
+        Memory that a block takes for each of its samples (see `arranged`).
+    """
 
     n_samples: int
     n_instruments: int
+    holds_copies: bool = False
+    bytes_per_sample: int = 0
 
     @abstractmethod
     def read(self, samples: IntArray) -> NDArray[Any]:
@@ -30,6 +46,11 @@ class InstrumentSource(ABC):
 
         float64; or, for allele copies, int8, or float32 where some calls were imputed or are dosages.
         """
+
+    def arranged(self, samples: IntArray, order: IntArray) -> Rows:
+        """Read a block of samples (strictly increasing) into memory, and give its rows in another order."""
+        values = self.read(samples)
+        return lambda rows: values[order[rows]]
 
 
 @final
@@ -52,6 +73,11 @@ class ArrayInstruments(InstrumentSource):
         if last - first + 1 == len(samples):
             return self._values[first : last + 1]
         return self._values[samples]
+
+    def arranged(self, samples: IntArray, order: IntArray) -> Rows:
+        """Rows of the array, which is in memory already."""
+        wanted = samples[order]
+        return lambda rows: self._values[wanted[rows]]
 
 
 @final
@@ -88,19 +114,28 @@ class GenotypeInstruments(InstrumentSource):
         self._samples, self._environment = samples, environment
         self._imputed = np.asarray(imputed, dtype=np.float32)
         self.n_samples, self.n_instruments = len(samples), len(variants)
+        self.holds_copies = True
+        self.bytes_per_sample = len(variants) * (4 if reader.has_dosages else 1)
 
     def read(self, samples: IntArray) -> NDArray[Any]:
         """Effect-allele copies of `samples`, missing calls replaced by their environment's mean (float32 then)."""
-        calls: NDArray[Any] = self._reader.read(self._variants, self._samples[samples])
+        calls = self._reader.read(self._variants, self._samples[samples])
+        return self._complete(calls, self._environment[samples])
+
+    def arranged(self, samples: IntArray, order: IntArray) -> Rows:
+        """Calls as the file has them; flipped and completed when rows are asked for."""
+        calls = np.take(self._reader.read(self._variants, self._samples[samples]), order, axis=1)
+        environment = self._environment[samples[order]]
+        return lambda rows: self._complete(calls[:, rows], environment[rows])
+
+    def _complete(self, calls: NDArray[Any], environment: IntArray) -> NDArray[Any]:
         incomplete = np.flatnonzero(calls.min(axis=1) == MISSING_CALL)
         values = calls.astype(np.float32) if len(incomplete) else calls
         if len(self._flip):
             values = values.copy() if values is calls else values
             values[self._flip] = 2 - values[self._flip]
-        environment = self._environment[samples]
-        for variant in incomplete:
-            missing = np.flatnonzero(calls[variant] == MISSING_CALL)
-            values[variant, missing] = self._imputed[environment[missing], variant]
+        variant, sample = np.nonzero(calls[incomplete] == MISSING_CALL)
+        values[incomplete[variant], sample] = self._imputed[environment[sample], incomplete[variant]]
         return values.T
 
 
@@ -112,7 +147,13 @@ class StackedInstruments(InstrumentSource):
         self._sources = sources
         self.n_samples = sources[0].n_samples
         self.n_instruments = sum(source.n_instruments for source in sources)
+        self.bytes_per_sample = sum(source.bytes_per_sample for source in sources)
 
     def read(self, samples: IntArray) -> NDArray[Any]:
         """Rows of `samples` from every source, float64."""
         return np.hstack([source.read(samples).astype(np.float64) for source in self._sources])
+
+    def arranged(self, samples: IntArray, order: IntArray) -> Rows:
+        """The block of every source, float64."""
+        parts = [source.arranged(samples, order) for source in self._sources]
+        return lambda rows: np.hstack([part(rows).astype(np.float64) for part in parts])

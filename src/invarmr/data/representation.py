@@ -12,7 +12,7 @@ from typing import final
 import numpy as np
 
 from invarmr.arrays import FloatArray, IntArray, read_only
-from invarmr.data.instrument_source import InstrumentSource
+from invarmr.data.instrument_source import InstrumentSource, Rows
 from invarmr.errors import InputError
 
 __all__ = ["Representation", "RepresentedInstruments", "represent"]
@@ -51,6 +51,11 @@ class RepresentedInstruments(InstrumentSource):
     def read(self, samples: IntArray) -> FloatArray:
         """Rows of `samples`."""
         return np.asarray(self._values[samples])
+
+    def arranged(self, samples: IntArray, order: IntArray) -> Rows:
+        """Rows of the features, which are in memory already."""
+        wanted = samples[order]
+        return lambda rows: self._values[wanted[rows]]
 
 
 def represent(source: InstrumentSource, representation: Representation) -> RepresentedInstruments:

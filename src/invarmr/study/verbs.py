@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,7 @@ def read_archive(config: StudyConfig, archive: Archive, progress: Progress) -> N
     forget_after(archive.folder, "read")
     archive.save_study(study, config, _inputs(config))
     fold = assign_folds(cohort.environment, n_folds=N_FOLDS, seed=seed, sample_ids=cohort.sample_ids)
-    folds = [np.flatnonzero(fold == k) for k in range(N_FOLDS)]
-    archive.save_moments(tuple(cohort.moments_of(people) for people in progress.track(folds, "moments")), fold)
+    archive.save_moments(cohort.folded_moments(fold, track=partial(progress.track, doing="moments")), fold)
     if cohort.components.shape[1]:
         write_table(archive.folder / "components.tsv", components_table(cohort, seed=seed))
     if config.truth is not None:
