@@ -39,6 +39,8 @@ _HOME = {
     "read_summary_statistics": "io.summary_statistics",
     "harmonise": "genetics.harmonise",
     "associate": "genetics.association",
+    "open_genotypes": "io.plink",
+    "clump": "genetics.clumping",
     "mr": "estimators.summary.table",
     "sensitivity": "diagnostics.summary.battery",
     "AdmixtureDesign": "simulate.admixture",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_settings_reach_the_methods(files: tuple[Path, Path], tmp_path: Path, ca
 
 def test_nothing_is_written_where_nothing_can_be_estimated(files: tuple[Path, Path], tmp_path: Path):
     out = tmp_path / "out"
-    with pytest.raises(InputError, match="no variant has a p-value below"):
+    with pytest.raises(InputError, match="no variant of ldl has a p-value below"):
         mr(*files, out=out, p_value=1e-300)
     pl.read_csv(files[1], separator="\t").with_columns(NEA=pl.lit("C")).write_csv(files[1], separator="\t")
     with pytest.raises(InputError, match="no variant is left to estimate with: 8 x alleles A/G"):
@@ -67,3 +68,53 @@ def test_nothing_is_written_where_nothing_can_be_estimated(files: tuple[Path, Pa
     with pytest.raises(InputError, match="is no method"):
         mr(*files, out=out, methods=["magic"])
     assert not out.exists()
+
+
+def test_the_statement_on_overlap_is_printed(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    mr(*files, out=tmp_path / "out")
+    assert "sample overlap not stated: " in capsys.readouterr().out
+    mr(*files, out=tmp_path / "out", overlap=1.0)
+    assert "100 % of the outcome study's people are in the exposure study: " in capsys.readouterr().out
+    with pytest.raises(InputError, match="overlap must be a share"):
+        mr(*files, out=tmp_path / "out", overlap=30.0)
+
+
+def test_clumping_and_both_directions(
+    tmp_path: Path, write_bed: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+):
+    rng = np.random.default_rng(2)
+    calls = rng.binomial(2, 0.4, (12, 4_000))
+    calls[1], calls[7] = calls[0], calls[6]  # two pairs of twins
+    bed = write_bed(tmp_path / "cohort.bed", calls)
+    strong = np.r_[rng.uniform(0.1, 0.2, 6), np.zeros(6)]
+    own = np.r_[np.zeros(6), rng.uniform(0.1, 0.2, 6)]
+    names = {"SNP": [f"rs{j}" for j in range(12)], "EA": "A", "NEA": "G", "SE": 0.01, "N": 9000}
+    for name, beta in (("ldl", strong), ("sbp", 0.5 * strong + own)):
+        pl.DataFrame(names | {"BETA": beta + 0.001 * rng.normal(size=12)}).write_csv(tmp_path / f"{name}.csv")
+    out, pair = tmp_path / "out", (tmp_path / "ldl.csv", tmp_path / "sbp.csv")
+    mr(*pair, out=out, p_value=5e-8, clump=bed, clump_r2=0.05, clump_kb=1, bidirectional=True, methods=["mr_ivw"])
+    printed = capsys.readouterr().out
+    assert "ldl on sbp, Inverse variance weighted (5 variants)" in printed
+    assert "sbp on ldl, Inverse variance weighted (" in printed
+    assert "variants clumped away, each with its reason in clumping.tsv" in printed
+    clumped = pl.read_csv(out / "clumping.tsv", separator="\t").filter(~pl.col("kept"))
+    assert set(clumped["id"]) == {"ldl", "sbp"}
+    assert set(clumped["SNP"]) <= {"rs0", "rs1", "rs6", "rs7"}
+    assert set(clumped["reason"].str.slice(0, 9)) == {"r2 1 with"}
+    assert set(pl.read_csv(out / "sensitivity.tsv", separator="\t")["exposure"]) == {"ldl", "sbp"}
+    mr(*pair, out=out, quiet=True)
+    assert not (out / "clumping.tsv").exists()
+    mr(*pair, out=out, p_value=1e-17, bidirectional=True, methods=["mr_ivw"])
+    with pytest.raises(InputError, match="--p-value"):
+        mr(*pair, out=out, bidirectional=True)
+
+
+def test_a_reverse_direction_without_variants_is_said(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    weak = pl.read_csv(files[1], separator="\t").with_columns(SE=pl.lit(10.0))
+    weak.write_csv(files[1], separator="\t")
+    mr(*files, out=tmp_path / "out", p_value=1e-6, bidirectional=True)
+    assert "reverse direction: no variant of chd has a p-value below 1e-06" in capsys.readouterr().out

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from invarmr.study.two_sample import TwoSampleStudy
 
 __all__ = ["mr"]
 
@@ -20,6 +24,11 @@ def mr(
     exposure_name: str | None = None,
     outcome_name: str | None = None,
     p_value: float | None = None,
+    clump: Path | None = None,
+    clump_r2: float = 0.001,
+    clump_kb: float = 10_000,
+    bidirectional: Annotated[bool, Parameter(negative="")] = False,
+    overlap: float | None = None,
     binary_exposure: Annotated[bool, Parameter(negative="")] = False,
     binary_outcome: Annotated[bool, Parameter(negative="")] = False,
     seed: int = 1,
@@ -34,7 +43,7 @@ def mr(
     outcome
         Summary statistics of the outcome.
     out
-        Folder for mr.tsv, harmonised.tsv and sensitivity.tsv; files of an earlier run in it are replaced.
+        Folder for mr.tsv, harmonised.tsv, sensitivity.tsv and clumping.tsv; files of an earlier run are replaced.
     mode
         Palindromic variants: forward (all on the forward strand), infer (by frequency) or drop.
     methods
@@ -44,7 +53,17 @@ def mr(
     outcome_name
         Name of the outcome, likewise.
     p_value
-        Use exposure variants with a p-value below this only. They must be independent already.
+        Use exposure variants with a p-value below this only.
+    clump
+        Genotypes (.bed, .pgen) whose LD clumps the variants; without it they must be independent already.
+    clump_r2
+        Squared correlation above which a variant is dropped beside a more significant one.
+    clump_kb
+        Distance in which that is looked at, in 1,000 base pairs (PLINK: 0.5 within 250).
+    bidirectional
+        Also take the outcome as the exposure, with variants from its own file; needs --p-value.
+    overlap
+        Share of the outcome study's people who are in the exposure study too, for the statement on overlap.
     binary_exposure
         The exposure's effects are log odds ratios.
     binary_outcome
@@ -54,48 +73,47 @@ def mr(
     quiet
         Print nothing but the table's path.
     """
-    import polars as pl
-
-    from invarmr.data.summary_statistics import SummaryStatistics
-    from invarmr.diagnostics.summary.battery import sensitivity
-    from invarmr.errors import InputError
-    from invarmr.estimators.summary.table import DEFAULT_METHODS, resolve_methods
-    from invarmr.estimators.summary.table import mr as estimate
-    from invarmr.genetics.harmonise import harmonise
-    from invarmr.io.summary_statistics import read_summary_statistics
+    from invarmr.genetics.clumping import ClumpSettings
     from invarmr.study.config import check_seed
-    from invarmr.study.layout import staged_folder, write_table
+    from invarmr.study.two_sample import TwoSampleSettings, write_two_sample_study
 
     check_seed(seed)
-    chosen = resolve_methods(methods or DEFAULT_METHODS)
-    left = read_summary_statistics(exposure, name=exposure_name)
-    if p_value is not None:
-        strong = left.frame.filter(pl.col("pval") < p_value)
-        if strong.height == 0:
-            raise InputError(f"{exposure}: no variant has a p-value below {p_value:g}. Raise --p-value.")
-        left = SummaryStatistics(strong)
-    harmonised = harmonise(left, read_summary_statistics(outcome, name=outcome_name), mode)
-    table = estimate(harmonised, chosen, seed=seed)
-    if table.height == 0:
-        reasons = harmonised.dropped["reason"].value_counts(sort=True).head(3)
-        shown = "; ".join(f"{count} x {reason}" for reason, count in reasons.iter_rows())
-        raise InputError(f"no variant is left to estimate with: {shown}." if shown else "no method applies.")
-    checks = sensitivity(harmonised, binary_exposure=binary_exposure, binary_outcome=binary_outcome)
-    absent = harmonised.absent.with_columns(mr_keep=pl.lit(False))
-    with staged_folder(out) as part:
-        write_table(part / "harmonised.tsv", pl.concat([harmonised.frame, absent], how="diagonal"))
-        write_table(part / "sensitivity.tsv", checks)
-        write_table(part / "mr.tsv", table)
-    _say(out / "mr.tsv", table.rows(named=True), len(harmonised.dropped), quiet=quiet)
+    settings = TwoSampleSettings(
+        mode=mode,
+        p_value=p_value,
+        clump=clump,
+        clump_settings=ClumpSettings(max_r2=clump_r2, window_kb=clump_kb),
+        bidirectional=bidirectional,
+        binary_exposure=binary_exposure,
+        binary_outcome=binary_outcome,
+        overlap=overlap,
+        seed=seed,
+    )
+    if methods:
+        settings = replace(settings, methods=tuple(methods))
+    study = write_two_sample_study(
+        exposure, outcome, out, settings, exposure_name=exposure_name, outcome_name=outcome_name
+    )
+    if not quiet:
+        _say(study)
+    print(out / "mr.tsv")
     return 0
 
 
-def _say(path: Path, rows: list[dict[str, object]], n_dropped: int, *, quiet: bool) -> None:
-    for row in [] if quiet else rows:
+def _say(study: TwoSampleStudy) -> None:
+    for row in study.estimates.iter_rows(named=True):
         print(
             f"{row['exposure']} on {row['outcome']}, {row['method']} ({row['nsnp']} variants): "
             f"{row['b']:.4f} (se {row['se']:.4f}, p {row['pval']:.3g})"
         )
-    if not quiet and n_dropped:
+    for note in study.notes:
+        print(note)
+    if study.clumping is not None:
+        clumped = int((~study.clumping["kept"]).sum())
+        print(f"{clumped} of {study.clumping.height} variants clumped away, each with its reason in clumping.tsv")
+    n_dropped = int((~study.harmonised["mr_keep"]).sum())
+    if n_dropped:
         print(f"{n_dropped} variants dropped, each with its reason in harmonised.tsv")
-    print(path)
+    stated = study.sensitivity.filter(analysis="sample overlap", quantity="toward the observational association")
+    for name in stated["note"].unique(maintain_order=True).head(1):
+        print(name)

@@ -162,6 +162,7 @@ def test_the_battery_holds_every_analysis_of_every_pair():
         "heterogeneity": 4,
         "pleiotropy": 1,
         "strength": 3,
+        "sample overlap": 3,
         "direction": 2,
         "leave-one-out": 13,
         "single variant": 12,

@@ -10,6 +10,7 @@ import polars as pl
 from invarmr.data.harmonised import PAIR, HarmonisedStatistics
 from invarmr.diagnostics.summary.direction import directionality
 from invarmr.diagnostics.summary.heterogeneity import heterogeneity
+from invarmr.diagnostics.summary.overlap import sample_overlap
 from invarmr.diagnostics.summary.pleiotropy import egger_intercept
 from invarmr.diagnostics.summary.single_variants import leave_one_out, single_variant
 from invarmr.diagnostics.summary.strength import instrument_strength
@@ -24,9 +25,13 @@ _COLUMNS = {
 
 
 def sensitivity(
-    harmonised: HarmonisedStatistics, *, binary_exposure: bool = False, binary_outcome: bool = False
+    harmonised: HarmonisedStatistics,
+    *,
+    binary_exposure: bool = False,
+    binary_outcome: bool = False,
+    overlap: float | None = None,
 ) -> pl.DataFrame:
-    """Heterogeneity, Egger intercept, strength, direction, leave-one-out and single variants of every pair.
+    """Heterogeneity, Egger intercept, strength, overlap, direction, leave-one-out and single variants of every pair.
 
     Parameters
     ----------
@@ -34,6 +39,8 @@ def sensitivity(
         Rows with `mr_keep` are used.
     binary_exposure, binary_outcome
         The effects are log odds ratios of a binary trait (for the direction).
+    overlap
+        Share of the outcome study's people who are in the exposure study too; None: not known.
 
     Returns
     -------
@@ -44,6 +51,7 @@ def sensitivity(
     q = heterogeneity(harmonised)
     strength = instrument_strength(harmonised)
     direction = directionality(harmonised, binary_exposure=binary_exposure, binary_outcome=binary_outcome)
+    shared = sample_overlap(harmonised, overlap=overlap)
     one_out, single = leave_one_out(harmonised), single_variant(harmonised)
     parts = [
         _part(q, "heterogeneity", pl.format("Q, {}", "method"), value="Q", df="Q_df", pval="Q_pval"),
@@ -54,6 +62,15 @@ def sensitivity(
         _part(strength, "strength", "mean F", value="mean_f"),
         _part(strength, "strength", "weakest F", value="weakest_f"),
         _part(strength.filter(pl.col("i2_gx").is_not_null()), "strength", "I2_GX", value="i2_gx"),
+        _part(shared, "sample overlap", "share of the outcome's people", value="overlap"),
+        _part(
+            shared,
+            "sample overlap",
+            "toward the observational association",
+            value="toward_observational",
+            note="statement",
+        ),
+        _part(shared, "sample overlap", "toward no effect", value="toward_null"),
         _part(direction, "direction", "r2 of the exposure", value="snp_r2.exposure", note="reason"),
         _part(direction, "direction", "r2 of the outcome", value="snp_r2.outcome", pval="steiger_pval", note="reason"),
         _part(one_out, "leave-one-out", "Inverse variance weighted", SNP="SNP", value="b", se="se", pval="p"),
