@@ -114,15 +114,6 @@ def test_a_file_is_read_once_in_long_runs_and_progress_is_told() -> None:
     assert seen == source._reader.reads == [N]
 
 
-def test_memory_bounds_the_number_of_workers() -> None:
-    with threadpool_limits(2, user_api="blas"):
-        for n_instruments, workers in ((10, 2), (20_000, 1)):
-            with moment_pass._one_reader_many_workers(n_instruments) as (_, pool):
-                assert pool._max_workers == workers
-                inside = {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
-                assert max(inside) == 2 // workers
-
-
 def test_a_reading_error_comes_through() -> None:
     source = genotypes(missing=False)
     source._reader.calls = source._reader.calls[:2]

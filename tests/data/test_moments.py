@@ -36,3 +36,14 @@ def test_only_like_is_merged_with_like() -> None:
         moments() + moments(columns=("instrument:x", *COLUMNS[1:]))
     with pytest.raises(InputError, match="environments a, b against b, a"):
         merge_moments([moments(), moments(environments=("b", "a"))])
+
+
+def test_one_part_is_the_whole_and_neighbouring_columns_are_not_copied() -> None:
+    found = moments()
+    assert merge_moments([found]) is found
+    run = found.select(np.array([1, 2]))
+    assert np.shares_memory(run.crossproduct, found.crossproduct)
+    assert run.columns == ("instrument:rs1", "instrument:rs2")
+    np.testing.assert_array_equal(run.crossproduct, found.crossproduct[:, 1:3, 1:3])
+    np.testing.assert_array_equal(run.mean, found.mean[:, 1:3])
+    assert found.select(np.zeros(0, dtype=int)).columns == ()

@@ -220,7 +220,11 @@ class IVDesign:
         """Cross-product of (Z, Y, D) given the controls, the controls' coefficients, and their rank."""
         c, k = self.n_columns
         full = self.moments.within() if self.environment_effects else self.moments.total()
-        G = self.mapping.T @ full @ self.mapping
+        if self.loadings is None and self.confounded_loadings is None:  # the mapping only picks columns
+            picked = self.mapping.argmax(axis=0)
+            G = full[np.ix_(picked, picked)]
+        else:
+            G = self.mapping.T @ full @ self.mapping
         return partial_out(G, np.arange(c, c + k + 2), np.arange(c))
 
     @cached_property

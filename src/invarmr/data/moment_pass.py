@@ -6,24 +6,21 @@ of people are read, arranged by group in memory, and multiplied group by group.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.group_sums import CHUNK, CopySums, GroupSums, RowSums
 from invarmr.data.instrument_source import InstrumentSource, Rows
+from invarmr.linalg.threads import threads_at_once
 
 __all__ = ["Track", "sum_groups"]
 
 BLOCK_BYTES = 2**25
 """Memory that the instruments of one block of people take."""
-WORKER_BYTES = 2**27
-"""Memory that all threads together may take for their products."""
 Others = Callable[[IntArray], FloatArray]
 Track = Callable[[Sequence[IntArray]], Iterable[IntArray]]
 """Iterates over blocks of samples, and may show progress."""
@@ -57,36 +54,22 @@ def sum_groups(
     samples = np.flatnonzero(group >= 0)
     size = max(CHUNK, BLOCK_BYTES // max(source.bytes_per_sample, 1))
     blocks = [samples[start : start + size] for start in range(0, len(samples), size)]
-    with _one_reader_many_workers(source.n_instruments) as (reader, workers):
+    d = source.n_instruments
+    with ThreadPoolExecutor(max_workers=1) as reader, threads_at_once(4 * d * (CHUNK + d)) as each:
         coming = [reader.submit(_arranged, source, block, group) for block in blocks[:1]]
         sums: GroupSums
         if source.holds_copies:
-            centre = _group_means(others, samples, group, n_groups, n_columns - source.n_instruments)
+            centre = _group_means(others, samples, group, n_groups, n_columns - d)
             sums = CopySums(n_groups, n_columns, place, centre)
         else:
             sums = RowSums(n_groups, n_columns, place)
         for step, _ in enumerate(track(blocks)):
             people, rows = coming.pop().result()
             coming += [reader.submit(_arranged, source, block, group) for block in blocks[step + 1 : step + 2]]
-            for add in workers.map(_multiplier(sums, others, group, people, rows), _chunks(group[people])):
+            for add in each(_multiplier(sums, others, group, people, rows), _chunks(group[people])):
                 add()
-        list(workers.map(sums.finish, range(n_groups)))
+        list(each(sums.finish, range(n_groups)))
     return sums
-
-
-@contextmanager
-def _one_reader_many_workers(n_instruments: int) -> Iterator[tuple[Executor, Executor]]:
-    """As many threads as the linear algebra is allowed, each with one of it; fewer where memory forbids so many."""
-    blas = ThreadpoolController().select(user_api="blas")
-    allowed = max((library["num_threads"] for library in blas.info()), default=1)
-    affordable = WORKER_BYTES // (4 * n_instruments * (CHUNK + n_instruments))
-    n_workers = max(1, min(allowed, affordable))
-    with (
-        blas.limit(limits=allowed // n_workers),
-        ThreadPoolExecutor(max_workers=1) as reader,
-        ThreadPoolExecutor(max_workers=n_workers) as workers,
-    ):
-        yield reader, workers
 
 
 def _arranged(source: InstrumentSource, block: IntArray, group: IntArray) -> tuple[IntArray, Rows]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Self
 
 import numpy as np
@@ -71,20 +70,7 @@ class EnvironmentMoments:
 
     def __add__(self, other: EnvironmentMoments) -> EnvironmentMoments:
         """Moments of both sets of samples together: exact, in any order, up to rounding."""
-        if self.columns != other.columns or self.environments != other.environments:
-            raise InputError(
-                "Moments can be merged only over the same columns and environments in the same order; "
-                f"columns {first_few(self.columns)} against {first_few(other.columns)}, "
-                f"environments {first_few(self.environments)} against {first_few(other.environments)}."
-            )
-        n = self.n_samples + other.n_samples
-        safe = np.maximum(n, 1)
-        step = other.mean - self.mean
-        mean = self.mean + (other.n_samples / safe)[:, None] * step
-        weight = self.n_samples * other.n_samples / safe
-        cross = self.crossproduct + other.crossproduct
-        cross = cross + weight[:, None, None] * step[:, :, None] * step[:, None, :]
-        return EnvironmentMoments(self.columns, self.environments, n, mean, cross)
+        return merge_moments([self, other])
 
     @property
     def n_total(self) -> int:
@@ -114,14 +100,14 @@ class EnvironmentMoments:
         return self.within() + (deviation.T * self.n_samples) @ deviation
 
     def select(self, columns: IntArray) -> EnvironmentMoments:
-        """The same moments for some of the columns, in the order given."""
-        return EnvironmentMoments(
-            tuple(self.columns[i] for i in columns),
-            self.environments,
-            self.n_samples,
-            self.mean[:, columns],
-            self.crossproduct[:, columns[:, None], columns],
-        )
+        """The same moments for some of the columns, in the order given; a view where they are neighbours."""
+        names = tuple(self.columns[i] for i in columns)
+        if len(columns) and (np.diff(columns) == 1).all():
+            run = slice(columns[0], columns[-1] + 1)
+            mean, cross = self.mean[:, run], self.crossproduct[:, run, run]
+        else:
+            mean, cross = self.mean[:, columns], self.crossproduct[:, columns[:, None], columns]
+        return EnvironmentMoments(names, self.environments, self.n_samples, mean, cross)
 
     def subset(self, environments: Iterable[int]) -> EnvironmentMoments:
         """The moments of some environments only, by position."""
@@ -136,5 +122,30 @@ class EnvironmentMoments:
 
 
 def merge_moments(parts: Iterable[EnvironmentMoments]) -> EnvironmentMoments:
-    """Merge several moments of the same columns and environments, exactly."""
-    return reduce(lambda first, second: first + second, parts)
+    """Merge several moments of the same columns and environments, exactly: M = sum_k M_k + n_k delta_k delta_k'.
+
+    delta_k is the mean of part k less that of all, in each environment.
+    """
+    first, *others = parts
+    if not others:
+        return first
+    for other in others:
+        _check_alike(first, other)
+    n = np.stack([first.n_samples, *(other.n_samples for other in others)])
+    steps = np.stack([np.zeros_like(first.mean), *(other.mean - first.mean for other in others)])
+    step = np.einsum("ke,kem->em", n / np.maximum(n.sum(axis=0), 1), steps)
+    cross = first.crossproduct.copy()
+    for other in others:
+        cross += other.crossproduct
+    for e, delta in enumerate(np.moveaxis(steps - step, 1, 0)):
+        cross[e] += (delta.T * n[:, e]) @ delta
+    return EnvironmentMoments(first.columns, first.environments, n.sum(axis=0), first.mean + step, cross)
+
+
+def _check_alike(first: EnvironmentMoments, other: EnvironmentMoments) -> None:
+    if first.columns != other.columns or first.environments != other.environments:
+        raise InputError(
+            "Moments can be merged only over the same columns and environments in the same order; "
+            f"columns {first_few(first.columns)} against {first_few(other.columns)}, "
+            f"environments {first_few(first.environments)} against {first_few(other.environments)}."
+        )

@@ -42,7 +42,7 @@ def learning_covariance(design: IVDesign) -> FloatArray:
     c, k = design.n_columns
     coefficients = design.crossproduct[1][:, k:]
     pair = design.mapping[:, c + k :] - design.mapping[:, :c] @ coefficients
-    own = V.T @ moments.covariance() @ V
+    own = V.T @ moments.crossproduct @ V / np.maximum(moments.n_samples - 1, 1)[:, None, None]
     A, B = latent.leak.mean_map, latent.leak.covariance_map
     s: FloatArray
     if design.confounded_loadings is None:

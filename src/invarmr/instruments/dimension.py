@@ -21,8 +21,9 @@ Bonferroni's correction over blocks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg, stats
@@ -36,6 +37,7 @@ from invarmr.instruments.stationary_system import (
     leak_of,
     mean_learning_error,
 )
+from invarmr.linalg.threads import Each, in_turn
 
 __all__ = [
     "EXACT",
@@ -78,7 +80,7 @@ class HeldOut:
     n_samples, means, covariances
         (E,), (E, r), (E, r, r) of the held-out people.
     folds
-        (K, E, r, r): covariances of the held-out folds one by one.
+        K of (E, r, r): covariances of the held-out folds one by one.
     sizes
         (K, E): their samples, less one.
     within_spread
@@ -92,35 +94,48 @@ class HeldOut:
     n_samples: IntArray
     means: FloatArray
     covariances: FloatArray
-    folds: FloatArray
+    folds: tuple[FloatArray, ...]
     sizes: FloatArray
     within_spread: FloatArray
     n_within: int
 
     @classmethod
-    def from_folds(cls, folds: Sequence[EnvironmentMoments], system: StationarySystem, *, within: bool) -> HeldOut:
+    def from_folds(
+        cls, folds: Sequence[EnvironmentMoments], system: StationarySystem, *, within: bool, each: Each = in_turn
+    ) -> HeldOut:
         """Express held-out people, given fold by fold, in the basis of `system`."""
         B = system.basis
         test = merge_moments(folds)
-        covariances = environment_covariances(test, within=within, basis=B)
+        covariances = environment_covariances(test, within=within, basis=B, each=each)
         sizes = np.stack([np.maximum(fold.n_samples - 1, 1) for fold in folds]).astype(np.float64)
-        rotated = np.stack([environment_covariances(fold, within=within, basis=B) for fold in folds])
+        rotated = tuple(environment_covariances(fold, within=within, basis=B, each=each) for fold in folds)
         n_within = len(test.n_samples) * (len(folds) - 1)
         means = (test.mean - test.grand_mean()) @ B
         return cls(test.n_samples, means, covariances, rotated, sizes, _spread(rotated, sizes) / n_within, n_within)
 
     def rotated(self, U: FloatArray) -> HeldOut:
         """The same people in the directions U (r, m) of the basis."""
-        folds = U.T @ self.folds @ U
+        folds = tuple(U.T @ fold @ U for fold in self.folds)
         spread = _spread(folds, self.sizes) / self.n_within
         covariances = U.T @ self.covariances @ U
         return HeldOut(self.n_samples, self.means @ U, covariances, folds, self.sizes, spread, self.n_within)
 
+    @cached_property
+    def between_spread(self) -> FloatArray:
+        """(r, r): sum over environments of (n_e - 1) (C_e - C)^2, entry by entry."""
+        return _squared_spread(self.covariances, self.n_samples - 1)
 
-def _spread(folds: FloatArray, sizes: FloatArray) -> FloatArray:
+
+def _spread(folds: Sequence[FloatArray], sizes: FloatArray) -> FloatArray:
     """Sum over environments and folds of n (C_fold - C_environment)^2, entry by entry."""
-    centre = np.einsum("ke,keij->eij", sizes / sizes.sum(axis=0), folds)
-    return np.asarray(np.einsum("ke,keij->ij", sizes, (folds - centre) ** 2))
+    return np.asarray(sum(_squared_spread(own, n) for own, n in zip(zip(*folds, strict=True), sizes.T, strict=True)))
+
+
+def _squared_spread(covariances: Iterable[FloatArray], sizes: IntArray | FloatArray) -> FloatArray:
+    """Sum over k of n_k (C_k - C)^2, entry by entry, C the mean of the C_k weighted by n_k."""
+    pairs = list(zip(covariances, sizes, strict=True))
+    centre = np.asarray(sum(n / sizes.sum() * C for C, n in pairs))
+    return np.asarray(sum(n * (C - centre) ** 2 for C, n in pairs))
 
 
 def still_directions(
@@ -232,10 +247,9 @@ def covariance_spread_p(held_out: HeldOut, block: slice, *, tolerance: float = 0
     E (K - 1) m (m + 1) / 2 degrees of freedom, noncentral by sum_e n_e m tolerance^2 / 2 (Patnaik's approximation).
     """
     n = held_out.n_samples - 1
-    centre = np.tensordot(n / n.sum(), held_out.covariances[:, block, block], axes=1)
-    between = float(np.tensordot(n, (held_out.covariances[:, block, block] - centre) ** 2, axes=1).sum())
-    within = float(held_out.within_spread[block, block].sum())
-    m = centre.shape[0]
+    spread = held_out.between_spread[block, block]
+    between, within = float(spread.sum()), float(held_out.within_spread[block, block].sum())
+    m = spread.shape[0]
     entries = m * (m + 1) / 2
     df = (len(n) - 1) * entries
     if within <= 0:

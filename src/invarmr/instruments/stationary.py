@@ -29,6 +29,7 @@ from invarmr.instruments.dimension import (
     still_directions,
 )
 from invarmr.instruments.stationary_system import leak_of, mean_learning_error, solve_stationary
+from invarmr.linalg.threads import Each, small_problems
 
 __all__ = ["StationaryInstruments"]
 
@@ -122,7 +123,8 @@ class StationaryInstruments(Learner):
             folds, within = tuple(data), False
         if self.scale_within_environment is not None:
             within = self.scale_within_environment
-        latent = self._learn(folds, within=within)
+        with small_problems(len(folds[0].index("instrument")) if folds else 0) as each:
+            latent = self._learn(folds, within=within, each=each)
         if isinstance(data, Cohort):
             return latent.with_people(source=data.instruments, fold=fold)
         return latent
@@ -136,7 +138,7 @@ class StationaryInstruments(Learner):
         if self.n_latent is not None and self.n_latent < 1:
             raise InputError(f"n_latent must be at least 1, or None to choose it from data, but is {self.n_latent}.")
 
-    def _learn(self, folds: Sequence[EnvironmentMoments], *, within: bool) -> LatentInstruments:
+    def _learn(self, folds: Sequence[EnvironmentMoments], *, within: bool, each: Each) -> LatentInstruments:
         if len(folds) != self.n_folds:
             raise InputError(f"The moments of {self.n_folds} folds are needed (n_folds), but {len(folds)} came.")
         columns = folds[0].index("instrument")
@@ -151,7 +153,7 @@ class StationaryInstruments(Learner):
         _check_folds(folds)
         training = merge_moments(folds[: held_out[0]])
         everyone = training + merge_moments(folds[held_out[0] :])
-        trained = solve_stationary(training, within=within, shrink=self.shrink)
+        trained = solve_stationary(training, within=within, shrink=self.shrink, each=each)
         rank = len(trained.eigenvalues)
         if rank == 0:
             raise InputError(f"None of the {len(columns)} instruments varies within environments.")
@@ -160,9 +162,9 @@ class StationaryInstruments(Learner):
                 f"n_latent must not exceed the rank of the instruments, {rank} ({len(columns)} instruments), "
                 f"but is {self.n_latent}."
             )
-        test = HeldOut.from_folds(folds[held_out[0] :], trained, within=within)
+        test = HeldOut.from_folds(folds[held_out[0] :], trained, within=within, each=each)
         tolerance = GENOTYPES if within else EXACT
-        final_system = solve_stationary(everyone, within=within, shrink=self.shrink)
+        final_system = solve_stationary(everyone, within=within, shrink=self.shrink, each=each)
         shifts = shift_rank(everyone, final_system.basis, rejection=self.rejection)
         p, path = choose_dimension(
             trained,

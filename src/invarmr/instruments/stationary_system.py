@@ -29,6 +29,7 @@ from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.latent_instruments import Leak
 from invarmr.data.moments import EnvironmentMoments
 from invarmr.linalg.symmetric import range_whitener
+from invarmr.linalg.threads import Each, in_turn
 
 __all__ = [
     "StationarySystem",
@@ -71,7 +72,7 @@ class StationarySystem:
 
 
 def environment_covariances(
-    moments: EnvironmentMoments, *, within: bool, basis: FloatArray | None = None
+    moments: EnvironmentMoments, *, within: bool, basis: FloatArray | None = None, each: Each = in_turn
 ) -> FloatArray:
     """Covariance of the columns in every environment, (E, d, d), or of the directions of a basis (d, r), (E, r, r).
 
@@ -87,19 +88,34 @@ def environment_covariances(
     factor = np.divide(pooled, own, out=np.zeros_like(own), where=own > 0) if within else np.ones_like(own)
     factor /= np.sqrt(divisor)[:, None]
     constant = (own <= 0) & (pooled > 0) & within
-    out = []
-    for cross, scale, still in zip(moments.crossproduct, factor, constant, strict=True):
+    r = len(pooled) if basis is None else basis.shape[1]
+    out: FloatArray = np.empty((len(factor), r, r))
+
+    def fill(e: int) -> None:
+        cross, still, C = moments.crossproduct[e], constant[e], out[e]
         if basis is None:
-            C = cross * scale[:, None] * scale
+            np.multiply(cross, factor[e][:, None], out=C)
+            C *= factor[e]
             C[still, still] = pooled[still] ** 2
         else:
-            scaled, kept = basis * scale[:, None], basis[still] * pooled[still, None]
-            C = scaled.T @ cross @ scaled + kept.T @ kept
-        out.append(C)
-    return np.stack(out)
+            scaled, kept = basis * factor[e][:, None], basis[still] * pooled[still, None]
+            np.matmul(scaled.T, cross @ scaled, out=C)
+            C += kept.T @ kept
+
+    list(each(fill, range(len(out))))
+    return out
 
 
-def solve_stationary(moments: EnvironmentMoments, *, within: bool, shrink: bool = True) -> StationarySystem:
+def _turned(matrices: FloatArray, R: FloatArray, each: Each) -> FloatArray:
+    """R'M R of every symmetric matrix M (E, d, d), (E, r, r)."""
+    out: FloatArray = np.empty((len(matrices), R.shape[1], R.shape[1]))
+    list(each(lambda e: np.matmul(R.T, matrices[e] @ R, out=out[e]), range(len(out))))
+    return out
+
+
+def solve_stationary(
+    moments: EnvironmentMoments, *, within: bool, shrink: bool = True, each: Each = in_turn
+) -> StationarySystem:
     """Solve Q b = lambda S b for the instruments in `moments` (whose columns are all taken).
 
     With `shrink`, C_e is multiplied by 1 - rho_e, where rho_e is the share of ||C_e||^2 that sampling noise explains,
@@ -109,28 +125,29 @@ def solve_stationary(moments: EnvironmentMoments, *, within: bool, shrink: bool 
     """
     n = moments.n_samples
     weights = n / n.sum()
-    covariance = environment_covariances(moments, within=within)
+    covariance = environment_covariances(moments, within=within, each=each)
     S = np.tensordot(weights, covariance, axes=1)
     R = range_whitener(S)
     r = R.shape[1]
     means = (moments.mean - moments.grand_mean()) @ R
-    deviations = np.stack([R.T @ (S_e - S) @ R for S_e in covariance])
+    covariance -= S
+    deviations = _turned(covariance, R, each)
     if shrink:
         size = np.einsum("ejk,ejk->e", deviations, deviations)
         noise = r * (r + 1) / n * (1 - weights)
         kept = 1 - np.clip(np.divide(noise, size, out=np.ones(len(n)), where=size > 0), 0.0, 1 - _SMALLEST_SHARE)
-        deviations = deviations * kept[:, None, None]
+        deviations *= kept[:, None, None]
     else:
         kept = np.ones(len(n))
     Q = (means.T * weights) @ means
-    for weight, C in zip(weights, deviations, strict=True):
-        Q += 2 * weight * (C @ C)
+    for weight, square in zip(weights, each(lambda C: C @ C.T, deviations), strict=True):  # C is symmetric
+        Q += 2 * weight * square
     values, U = linalg.eigh(Q)
     basis = R @ U
     units = basis * np.sqrt(np.diag(S))[:, None]
     signs = np.sign(units[np.abs(units).argmax(axis=0), np.arange(r)])
     U, basis = U * signs, basis * signs
-    rotated = np.stack([U.T @ C @ U for C in deviations])
+    rotated = _turned(deviations, U, each)
     return StationarySystem(np.clip(values, 0.0, None), basis, n, means @ U, rotated, kept, S.shape[0] - r)
 
 

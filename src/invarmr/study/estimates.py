@@ -13,6 +13,7 @@ from invarmr.estimators.estimate import Estimate
 from invarmr.estimators.kclass import Fuller, KClass, LimitedInformationML, OrdinaryLeastSquares, TwoStageLeastSquares
 from invarmr.estimators.variance import StandardErrors
 from invarmr.instruments.allele_score import AlleleScore
+from invarmr.linalg.threads import small_problems
 from invarmr.study.config import EstimateConfig
 
 __all__ = ["all_estimates", "headline_design"]
@@ -22,20 +23,24 @@ def all_estimates(
     cohort: Cohort, moments: EnvironmentMoments, latent: LatentInstruments | None, settings: EstimateConfig
 ) -> tuple[list[Estimate], int]:
     """Every row of `estimates.tsv`, and the position of the headline."""
-    rows: list[Estimate] = []
-    headline = 0
     lead, _ = headline_design(cohort, moments, latent, settings)
-    for design, kinds, note in _plan(cohort, moments, latent):
-        for kind in kinds:
-            item = _estimator(kind, settings).fit(design)
-            inflation = item.learning_inflation
-            counted = "" if inflation == 1.0 else f"variance x {inflation:.3g} for learning"
-            method = f"PO(V)-{item.method}" if design.confounded_loadings is not None else item.method
-            item = replace(item, method=method, note="; ".join(part for part in (note, counted) if part))
-            if method == LimitedInformationML.method and item.instruments == lead.instrument_set:
-                headline = len(rows)
-            rows.append(item)
-    return rows, headline
+    with small_problems(len(moments.columns)) as each:
+        fitted = each(lambda row: _fitted(*row, settings), _plan(cohort, moments, latent))
+        rows = [item for items in fitted for item in items]
+    leading = [k for k, row in enumerate(rows) if (row.method, row.instruments) == (_LEAD.method, lead.instrument_set)]
+    return rows, leading[-1] if leading else 0
+
+
+def _fitted(design: IVDesign, kinds: tuple[type[KClass], ...], note: str, settings: EstimateConfig) -> list[Estimate]:
+    """One design by several estimators."""
+    rows = []
+    for kind in kinds:
+        item = _estimator(kind, settings).fit(design)
+        inflation = item.learning_inflation
+        counted = "" if inflation == 1.0 else f"variance x {inflation:.3g} for learning"
+        method = f"PO(V)-{item.method}" if design.confounded_loadings is not None else item.method
+        rows.append(replace(item, method=method, note="; ".join(part for part in (note, counted) if part)))
+    return rows
 
 
 def headline_design(
@@ -46,7 +51,7 @@ def headline_design(
     Many instruments bias 2SLS toward OLS by about 1/F of OLS's bias; LIML is nearly unbiased, with standard errors that
     stay right. Without learned instruments: LIML on the observed ones, environments partialled out where there are any.
     """
-    estimator = _estimator(LimitedInformationML, settings)
+    estimator = _estimator(_LEAD, settings)
     if latent is not None and latent.n_latent:
         seen, known = _represented(cohort, moments, latent)
         return IVDesign.from_cohort(seen, latent, moments=known), estimator
@@ -69,6 +74,7 @@ def _estimator(kind: type[KClass], settings: EstimateConfig) -> KClass:
     return kind(std_errors=errors, level=settings.level)
 
 
+_LEAD = LimitedInformationML
 _Row = tuple[IVDesign, tuple[type[KClass], ...], str]
 
 
