@@ -16,14 +16,19 @@ from invarmr.diagnostics.summary.heterogeneity import heterogeneity, i_squared
 from invarmr.diagnostics.summary.pleiotropy import egger_intercept
 from invarmr.diagnostics.summary.strength import i_squared_gx, mean_f
 from invarmr.estimators.summary.base import SummaryEstimator
+from invarmr.estimators.summary.conditional_strength import conditional_f
 from invarmr.estimators.summary.contamination_mixture import ContaminationMixture
 from invarmr.estimators.summary.debiased import DebiasedInverseVarianceWeighted
 from invarmr.estimators.summary.egger import Egger
+from invarmr.estimators.summary.heterogeneity_penalised import HeterogeneityPenalised
 from invarmr.estimators.summary.inverse_variance import InverseVarianceWeighted
+from invarmr.estimators.summary.lasso import Lasso
 from invarmr.estimators.summary.maximum_likelihood import MaximumLikelihood
 from invarmr.estimators.summary.median import Median
 from invarmr.estimators.summary.mode import Mode
 from invarmr.estimators.summary.multivariable import MultivariableEgger, MultivariableInverseVarianceWeighted
+from invarmr.estimators.summary.multivariable_robust import MultivariableLasso, MultivariableMedian
+from invarmr.estimators.summary.penalised_inverse_variance import PenalisedInverseVarianceWeighted
 from invarmr.estimators.summary.presso import Presso
 from invarmr.estimators.summary.robust_adjusted_profile import RobustAdjustedProfileScore
 from invarmr.estimators.summary.table import mr
@@ -143,6 +148,50 @@ def test_lipids_bootstrapped(row: str, method: SummaryEstimator, lipids: Associa
     assert answer.se == pytest.approx(e["se"], rel=0.06)  # the standard error of theirs: 1,000 draws
 
 
+def test_lipids_robust(lipids: Associations, expected: dict[str, Any]):
+    e = expected["mr_mendelianrandomization"]["lipids LDL->CHD (28)"]
+    for penalised, name in ((False, "robust"), (True, "penalized robust")):
+        ivw = InverseVarianceWeighted(penalised=penalised, robust=True).fit(lipids)
+        egger = Egger(penalised=penalised, robust=True, distribution="normal").fit(lipids)
+        for answer, row in ((ivw, e[f"{name} ivw"]), (egger, e[f"{name} egger"])):
+            agree(answer.b, row["b"])
+            agree(answer.se, row["se"])
+        agree(egger.extras["intercept"], e[f"{name} egger"]["intercept"])
+        agree(egger.extras["intercept_se"], e[f"{name} egger"]["se_int"])
+
+
+def test_lipids_lasso(lipids: Associations, expected: dict[str, Any]):
+    e = expected["mr_mendelianrandomization"]["lipids LDL->CHD (28)"]["mr_lasso"]
+    answer = Lasso().fit(lipids)
+    agree(answer.b, e["b"])
+    agree(answer.se, e["se"])
+    agree(answer.extras["penalty"], e["lambda"])
+    assert answer.extras["n_valid"] == e["valid"]
+
+
+def test_lipids_penalised_inverse_variance(lipids: Associations, expected: dict[str, Any]):
+    e = expected["mr_mendelianrandomization"]["lipids LDL->CHD (28)"]["mr_pivw"]
+    answer = PenalisedInverseVarianceWeighted(n_draws=20_000).fit(lipids)
+    agree(answer.b, e["b"])
+    agree(answer.se, e["se"])
+    ends = [answer.confidence_set.lower, answer.confidence_set.upper]
+    assert ends == pytest.approx(e["ci"], abs=0.05)  # theirs: the quantile of 1,000 draws
+
+
+def test_heterogeneity_penalised(lipids: Associations, expected: dict[str, Any]):
+    e = expected["mr_mendelianrandomization"]["lipids LDL->CHD (28)"]["mr_hetpen first 10 SNPs"]
+    answer = HeterogeneityPenalised(lower=-1, upper=5, step=0.01).fit(lipids.take(np.arange(10)))
+    assert [answer.b, *answer.confidence_set.intervals[0]] == pytest.approx([e["b"], *e["ci"]], abs=1e-9)
+    e = expected["mr_mendelianrandomization"]["hetpen multimodal bcrp"]
+    data = Associations.from_arrays(
+        exposure=e["bx"], exposure_std_error=e["bxse"], outcome=e["by"], outcome_std_error=e["byse"]
+    )
+    answer = HeterogeneityPenalised(lower=-1, upper=1, step=0.001).fit(data)
+    assert answer.b == pytest.approx(e["b"], abs=1e-9)
+    for ours, theirs in zip(answer.confidence_set.intervals, e["ci"], strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-9)
+
+
 def test_lipids_contamination_mixture(lipids: Associations, expected: dict[str, Any]):
     e = expected["mr_mendelianrandomization"]["lipids LDL->CHD (28)"]["mr_conmix"]
     answer = ContaminationMixture(step=0.01).fit(lipids)
@@ -153,9 +202,53 @@ def test_lipids_contamination_mixture(lipids: Associations, expected: dict[str, 
     assert theirs == pytest.approx(e["p"], rel=0.002)
 
 
-def test_lipids_maximum_likelihood_is_likelier_than_what_was_printed(lipids: Associations, expected: dict[str, Any]):
-    """Their general-purpose optimiser stopped before the maximum over 29 parameters: Q = 2 l is larger there."""
+def nelder_mead(function: Any, start: np.ndarray, most: int) -> tuple[np.ndarray, float]:
+    """R's `optim(method = "Nelder-Mead")`: its first simplex, its order of trials, its stopping rule."""
+    n = start.size
+    step = 0.1 * np.abs(start).max()
+    points = np.vstack([start, start + step * np.eye(n)])
+    values = np.array([function(point) for point in points])
+    tolerance = 1e-8 * (abs(values[0]) + 1e-8)
+    count = n + 1
+    while count <= most and values.max() > values.min() + tolerance:
+        low, high = int(values.argmin()), int(values.argmax())
+        centre = (points.sum(axis=0) - points[high]) / n
+        reflected = 2.0 * centre - points[high]
+        value = function(reflected)
+        count += 2
+        if value < values[low]:
+            further = 2.0 * reflected - centre
+            beyond = function(further)
+            points[high], values[high] = (further, beyond) if beyond < value else (reflected, value)
+            continue
+        improved = value < values[high]
+        if improved:
+            points[high], values[high] = reflected, value
+        inner = 0.5 * points[high] + 0.5 * centre  # taken even where the reflection was good
+        inside = function(inner)
+        if inside < values[high]:
+            points[high], values[high] = inner, inside
+        elif not improved:
+            points = 0.5 * (points - points[low]) + points[low]
+            values = np.array([function(point) for point in points])
+            count += n
+    return points[values.argmin()], float(values.min())
+
+
+def test_lipids_maximum_likelihood(lipids: Associations, expected: dict[str, Any]):
+    """What was printed is where a simplex search over 29 parameters stopped: Q = 2 l is smaller at the maximum."""
     e = expected["mr_mendelianrandomization"]["lipids LDL->CHD (28)"]["mr_maxlik"]
+    x, y, sx, sy = lipids.exposure, lipids.outcome, lipids.exposure_std_error, lipids.outcome_std_error
+
+    def half_deviance(values: np.ndarray) -> float:
+        true = values[:-1]
+        return float(0.5 * ((((x - true) / sx) ** 2).sum() + (((y - values[-1] * true) / sy) ** 2).sum()))
+
+    start = np.append(x, InverseVarianceWeighted().fit(lipids).b)
+    stopped, value = nelder_mead(half_deviance, start, 25_000)
+    agree(stopped[-1], e["b"])
+    agree(2.0 * value, e["Q"])
+    agree(np.sqrt(2.0 * value / 27), e["rse"])
     answer = MaximumLikelihood(effects="random").fit(lipids)
     assert answer.extras["Q"] < e["Q"]
     assert answer.b == pytest.approx(e["b"], abs=0.1 * e["se"])
@@ -182,15 +275,41 @@ def test_calcium_correlated(calcium: Associations, expected: dict[str, Any]):
     agree(methods["mr_ivw"].fit(calcium).confidence_set.upper, e["mr_ivw"]["ci"][1])
 
 
-def test_multivariable_lipids(oracles: Path, expected: dict[str, Any]):
-    e = expected["mr_mendelianrandomization"]["multivariable LDL,HDL,TG->CHD (28)"]
+@pytest.fixture(scope="module")
+def three_lipids(oracles: Path) -> MultivariableAssociations:
     t = pl.read_csv(oracles / "mr_mendelianrandomization" / "lipids_chd.csv")
-    data = MultivariableAssociations.from_arrays(
+    return MultivariableAssociations.from_arrays(
         exposure=t.select("ldlc", "hdlc", "trig").to_numpy(),
         exposure_std_error=t.select("ldlcse", "hdlcse", "trigse").to_numpy(),
         outcome=t["chdlodds"],
         outcome_std_error=t["chdloddsse"],
     )
+
+
+def test_multivariable_lipids_median_and_lasso(three_lipids: MultivariableAssociations, expected: dict[str, Any]):
+    e = expected["mr_mendelianrandomization"]["multivariable LDL,HDL,TG->CHD (28)"]
+    median = list(MultivariableMedian().fit(three_lipids).values())
+    assert [answer.b for answer in median] == pytest.approx(e["mr_mvmedian"]["b"], abs=0.00051)
+    assert [answer.se for answer in median] == pytest.approx(e["mr_mvmedian"]["se"], rel=0.1)  # drawn
+    lasso = list(MultivariableLasso().fit(three_lipids).values())
+    assert [answer.b for answer in lasso] == pytest.approx(e["mr_mvlasso"]["b"], abs=0.00051)
+    assert [answer.se for answer in lasso] == pytest.approx(e["mr_mvlasso"]["se"], abs=0.00051)
+    agree(lasso[0].extras["penalty"], e["mr_mvlasso"]["lambda"])
+    assert lasso[0].extras["n_valid"] == e["mr_mvlasso"]["valid"]
+
+
+def test_multivariable_lipids_conditional_f(three_lipids: MultivariableAssociations, expected: dict[str, Any]):
+    """Theirs searches on with a gradient that is not that of its objective, and moves for the second lipid alone."""
+    e = expected["mr_mendelianrandomization"]["multivariable LDL,HDL,TG->CHD (28)"]["mr_mvivw"]["condF_nx17723"]
+    first, second, third = conditional_f(three_lipids, sample_size=17_723).values()
+    agree(first, e[0])
+    agree(third, e[2])
+    assert second == pytest.approx(e[1], rel=0.1)
+
+
+def test_multivariable_lipids(three_lipids: MultivariableAssociations, expected: dict[str, Any]):
+    e = expected["mr_mendelianrandomization"]["multivariable LDL,HDL,TG->CHD (28)"]
+    data = three_lipids
     for method, row in (
         (MultivariableInverseVarianceWeighted(), e["mr_mvivw"]),
         (MultivariableEgger(), e["mr_mvegger orient1"]),
@@ -221,14 +340,16 @@ def test_bmi_on_chd_default_table(bmi_chd: HarmonisedStatistics, expected: dict[
     assert penalised.se == pytest.approx(0.109, rel=0.12)
 
 
-def test_bmi_on_chd_raps_without_over_dispersion(bmi_chd: HarmonisedStatistics, expected: dict[str, Any]):
-    """The over-dispersed variants there are by mr.raps 0.4, which solves other equations."""
-    data = bmi_chd.associations()
-    agree(
-        RobustAdjustedProfileScore(over_dispersion=False).fit(data).b,
-        expected["mr_twosamplemr_bmi_chd"]["mr_raps variants"][0],
-    )
-    assert RobustAdjustedProfileScore().fit(data).b == pytest.approx(0.4647, abs=0.005)
+def test_bmi_on_chd_raps(bmi_chd: HarmonisedStatistics, expected: dict[str, Any]):
+    """TwoSampleMR calls mr.raps 0.4, which weights the equation of over-dispersion otherwise than the paper."""
+    data, e = bmi_chd.associations(), expected["mr_twosamplemr_bmi_chd"]
+    plain, tukey, shrunk = e["mr_raps variants"]
+    agree(RobustAdjustedProfileScore(over_dispersion=False).fit(data).b, plain)
+    agree(RobustAdjustedProfileScore(loss="tukey", dispersion_weights="equal").fit(data).b, tukey)
+    huber = mr(bmi_chd, ["mr_raps"])["b"].item()
+    agree(huber, e["mr_raps default"])
+    agree(huber, shrunk)  # shrinkage moves no printed digit there
+    assert RobustAdjustedProfileScore().fit(data).b == pytest.approx(0.4622, abs=0.0001)  # the paper's equations
 
 
 RAPS = {

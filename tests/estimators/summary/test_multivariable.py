@@ -5,12 +5,12 @@ import pytest
 
 from invarmr.data.harmonised import Associations, MultivariableAssociations
 from invarmr.errors import InputError
+from invarmr.estimators.summary.conditional_strength import conditional_f
 from invarmr.estimators.summary.egger import Egger
 from invarmr.estimators.summary.inverse_variance import InverseVarianceWeighted
 from invarmr.estimators.summary.multivariable import (
     MultivariableEgger,
     MultivariableInverseVarianceWeighted,
-    conditional_f,
 )
 
 

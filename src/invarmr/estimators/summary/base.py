@@ -36,6 +36,7 @@ class SummaryEstimator(ABC):
 
     level: float = 0.95
     minimum_variants: ClassVar[int] = 1
+    maximum_variants: ClassVar[int | None] = None
     takes_correlation: ClassVar[bool] = False
     takes_ratios: ClassVar[bool] = False
 
@@ -52,8 +53,8 @@ class SummaryEstimator(ABC):
         """Estimate from data that fit the method."""
 
     def applies_to(self, n_variants: int) -> bool:
-        """Whether the method can use so few variants."""
-        return n_variants >= self.minimum_variants
+        """Whether the method can use so few, or so many, variants."""
+        return self.minimum_variants <= n_variants <= (self.maximum_variants or n_variants)
 
     def fit(self, data: Associations, *, seed: int = 1) -> SummaryEstimate:
         """Estimate the effect.
@@ -68,13 +69,14 @@ class SummaryEstimator(ABC):
         Raises
         ------
         InputError
-            Fewer variants than the method needs, correlated variants where it takes them as independent, or an
-            exposure association of exactly zero where it takes ratios.
+            Fewer variants than the method needs, or more than it can use; correlated variants where it takes them as
+            independent, or an exposure association of exactly zero where it takes ratios.
         """
         if not self.applies_to(data.n_variants):
-            raise InputError(
-                f"{self.method} needs {self.minimum_variants} variants at least, but there are {data.n_variants}."
-            )
+            few = data.n_variants < self.minimum_variants
+            least, most = self.minimum_variants, self.maximum_variants
+            bound = f"needs {least} variants at least" if few else f"takes {most} variants at most"
+            raise InputError(f"{self.method} {bound}, but there are {data.n_variants}.")
         if data.correlation is not None and not self.takes_correlation:
             raise InputError(
                 f"{self.method} takes variants as independent, but a correlation was given. Prune the variants, or use "

@@ -23,6 +23,7 @@ from invarmr.errors import InputError
 from invarmr.estimators.summary.base import SummaryEstimator
 from invarmr.estimators.summary.result import SummaryEstimate, chi_squared_tail
 from invarmr.inference.confidence_set import ConfidenceSet
+from invarmr.inference.tails import log_survival_chi2
 
 __all__ = ["ContaminationMixture"]
 
@@ -88,6 +89,7 @@ class ContaminationMixture(SummaryEstimator):
             b=b,
             se=math.nan,
             pval=chi_squared_tail(ratio_statistic / phi**2, 1),
+            log10_pval=float(log_survival_chi2(ratio_statistic / phi**2, 1)) / math.log(10.0),
             confidence_set=ConfidenceSet(_runs(grid, inside), self.level),
             extras={"invalid_sd": psi, "dispersion": phi, "likelihood_ratio": ratio_statistic},
             per_variant={"valid": valid.astype(np.float64)},

@@ -63,13 +63,14 @@ class DebiasedInverseVarianceWeighted(SummaryEstimator):
         v = s2 * w
         spread = w * gamma**2 * (1.0 + tau2 * w) + b**2 * v * (w * gamma**2 + v)
         se = float(np.sqrt(spread.sum())) / denominator
-        p, interval = two_sided(b, se, level=self.level)
+        p, interval, log10_p = two_sided(b, se, level=self.level)
         return SummaryEstimate(
             method=self.method,
             nsnp=data.n_variants,
             b=b,
             se=se,
             pval=p,
+            log10_pval=log10_p,
             confidence_set=interval,
             extras={"tau2": tau2, "condition": condition},
         )

@@ -18,7 +18,7 @@ import numpy as np
 from invarmr.data.harmonised import Associations
 from invarmr.errors import InputError
 from invarmr.estimators.summary.base import SummaryEstimator, check_draws, drawn
-from invarmr.estimators.summary.regression import Effects, penalised_std_error, precision_regression
+from invarmr.estimators.summary.regression import Effects, penalised_std_error, precision_regression, qualifier
 from invarmr.estimators.summary.result import Distribution, SummaryEstimate, chi_squared_tail, two_sided
 from invarmr.inference.confidence_set import ConfidenceSet
 
@@ -41,6 +41,8 @@ class Egger(SummaryEstimator):
         "random": standard errors times max(1, phi), as both packages.
     penalised
         Reduce the weight of variants far from the first line (`mr_egger(penalized=TRUE)` of MendelianRandomization).
+    robust
+        MM-regression instead of least squares: variants far from the line count little (`mr_egger(robust=TRUE)`).
     level
         Level of the confidence set.
 
@@ -60,26 +62,29 @@ class Egger(SummaryEstimator):
     distribution: Distribution = "t"
     effects: Effects = "random"
     penalised: bool = False
+    robust: bool = False
     minimum_variants: ClassVar[int] = 3
     takes_correlation: ClassVar[bool] = True
 
     @property
     def method(self) -> str:
         """Label of the row."""
-        return "MR Egger (penalised)" if self.penalised else "MR Egger"
+        return "MR Egger" + qualifier(penalised=self.penalised, robust=self.robust)
 
     def _estimate(self, data: Associations, seed: int) -> SummaryEstimate:
         data = data.oriented()
         X = np.column_stack([np.ones(data.n_variants), data.exposure])
-        fitted = precision_regression(X, data.outcome, data.outcome_std_error, data.correlation)
+        spread = data.outcome_std_error
         if self.penalised:
-            residual = data.outcome - X @ fitted.coefficients
-            spread = penalised_std_error(data.outcome_std_error, residual, data.correlation)
-            fitted = precision_regression(X, data.outcome, spread)
+            first = precision_regression(X, data.outcome, spread, data.correlation)
+            spread = penalised_std_error(spread, data.outcome - X @ first.coefficients, data.correlation)
+        fitted = precision_regression(X, data.outcome, spread, data.correlation, robust=self.robust)
         errors = fitted.std_errors(self.effects)
         intercept, b = fitted.coefficients.tolist()
-        p, interval = two_sided(b, float(errors[1]), df=fitted.df, distribution=self.distribution, level=self.level)
-        p_intercept, _ = two_sided(
+        p, interval, log10_p = two_sided(
+            b, float(errors[1]), df=fitted.df, distribution=self.distribution, level=self.level
+        )
+        p_intercept, _, _ = two_sided(
             intercept, float(errors[0]), df=fitted.df, distribution=self.distribution, level=self.level
         )
         return SummaryEstimate(
@@ -88,6 +93,7 @@ class Egger(SummaryEstimator):
             b=b,
             se=float(errors[1]),
             pval=p,
+            log10_pval=log10_p,
             confidence_set=interval,
             extras={
                 "intercept": intercept,

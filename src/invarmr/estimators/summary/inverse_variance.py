@@ -18,7 +18,7 @@ import numpy as np
 
 from invarmr.data.harmonised import Associations
 from invarmr.estimators.summary.base import SummaryEstimator, check_ratios
-from invarmr.estimators.summary.regression import Effects, penalised_std_error, precision_regression
+from invarmr.estimators.summary.regression import Effects, penalised_std_error, precision_regression, qualifier
 from invarmr.estimators.summary.result import Distribution, SummaryEstimate, chi_squared_tail, two_sided
 
 __all__ = ["InverseVarianceWeighted"]
@@ -48,6 +48,8 @@ class InverseVarianceWeighted(SummaryEstimator):
     penalised
         Reduce the weight of variants whose ratio is far from the median ratio (`mr_ivw(penalized=TRUE)` of
         MendelianRandomization).
+    robust
+        MM-regression instead of least squares: variants far from the line count little (`mr_ivw(robust=TRUE)`).
     distribution
         Of b / se: "normal" (both packages' default) or "t".
     level
@@ -68,13 +70,14 @@ class InverseVarianceWeighted(SummaryEstimator):
     effects: Effects = "random"
     order: Literal[1, 2] = 1
     penalised: bool = False
+    robust: bool = False
     distribution: Distribution = "normal"
     takes_correlation: ClassVar[bool] = True
 
     @property
     def method(self) -> str:
         """Label of the row."""
-        return _LABELS[self.effects] + (" (penalised)" if self.penalised else "")
+        return _LABELS[self.effects] + qualifier(penalised=self.penalised, robust=self.robust)
 
     def _estimate(self, data: Associations, seed: int) -> SummaryEstimate:
         spread = data.outcome_std_error
@@ -84,16 +87,19 @@ class InverseVarianceWeighted(SummaryEstimator):
             check_ratios(data, self.method)
             residual = data.outcome - float(np.median(data.ratio)) * data.exposure
             spread = penalised_std_error(spread, residual, data.correlation)
-        fitted = precision_regression(data.exposure[:, None], data.outcome, spread, data.correlation)
+        fitted = precision_regression(
+            data.exposure[:, None], data.outcome, spread, data.correlation, robust=self.robust
+        )
         b, se = float(fitted.coefficients[0]), float(fitted.std_errors(self.effects)[0])
         use: Distribution = self.distribution if fitted.df > 0 else "normal"
-        p, interval = two_sided(b, se, df=fitted.df, distribution=use, level=self.level)
+        p, interval, log10_p = two_sided(b, se, df=fitted.df, distribution=use, level=self.level)
         return SummaryEstimate(
             method=self.method,
             nsnp=data.n_variants,
             b=b,
             se=se,
             pval=p,
+            log10_pval=log10_p,
             confidence_set=interval,
             extras={
                 "Q": fitted.q,

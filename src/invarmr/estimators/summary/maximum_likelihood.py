@@ -75,13 +75,14 @@ class MaximumLikelihood(SummaryEstimator):
         phi = float(np.sqrt(q / df))
         b = first + step * width
         se = width / float(np.sqrt(curvature)) * (max(1.0, phi) if self.effects == "random" else 1.0)
-        p, interval = two_sided(b, se, level=self.level)
+        p, interval, log10_p = two_sided(b, se, level=self.level)
         return SummaryEstimate(
             method=self.method,
             nsnp=data.n_variants,
             b=b,
             se=se,
             pval=p,
+            log10_pval=log10_p,
             confidence_set=interval,
             extras={"Q": q, "Q_df": df, "Q_pval": chi_squared_tail(q, df), "residual_std_error": phi},
         )

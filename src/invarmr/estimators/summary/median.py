@@ -93,13 +93,14 @@ class Median(SummaryEstimator):
         parts = (data.exposure, data.exposure_std_error), (data.outcome, data.outcome_std_error)
         blocks = drawn(np.random.default_rng(seed), self.n_draws, *parts)
         se = float(np.concatenate([weighted_median(y / x, weight) for x, y in blocks]).std(ddof=1))
-        p, interval = two_sided(b, se, level=self.level)
+        p, interval, log10_p = two_sided(b, se, level=self.level)
         return SummaryEstimate(
             method=self.method,
             nsnp=data.n_variants,
             b=b,
             se=se,
             pval=p,
+            log10_pval=log10_p,
             confidence_set=interval,
             per_variant={"weight": weight / weight.sum()},
         )

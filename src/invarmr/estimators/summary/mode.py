@@ -110,8 +110,16 @@ class Mode(SummaryEstimator):
         blocks = drawn(np.random.default_rng(seed), self.n_draws, (data.ratio, error))
         se = float(_mad(np.concatenate([self._modes(ratio, error) for (ratio,) in blocks])))
         df = data.n_variants - 1
-        p, interval = two_sided(b, se, df=df, distribution=self.distribution, level=self.level)
-        return SummaryEstimate(method=self.method, nsnp=data.n_variants, b=b, se=se, pval=p, confidence_set=interval)
+        p, interval, log10_p = two_sided(b, se, df=df, distribution=self.distribution, level=self.level)
+        return SummaryEstimate(
+            method=self.method,
+            nsnp=data.n_variants,
+            b=b,
+            se=se,
+            pval=p,
+            log10_pval=log10_p,
+            confidence_set=interval,
+        )
 
     def _modes(self, ratio: FloatArray, error: FloatArray) -> FloatArray:
         """Modes of the rows of `ratio`; penalised weights follow each row's own weighted mode."""

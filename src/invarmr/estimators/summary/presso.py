@@ -78,13 +78,14 @@ class Presso(SummaryEstimator):
         if data.n_variants / self.n_draws > self.significance:
             note = f"n_draws must exceed {data.n_variants / self.significance:.0f} for the outlier test to find any"
         kept = data.n_variants - int(outlier.sum())
-        p, interval = two_sided(b, se, df=kept - 1, distribution="t", level=self.level)
+        p, interval, log10_p = two_sided(b, se, df=kept - 1, distribution="t", level=self.level)
         return SummaryEstimate(
             method=self.method,
             nsnp=kept,
             b=b,
             se=se,
             pval=p,
+            log10_pval=log10_p,
             confidence_set=interval,
             extras=extras,
             per_variant={"outlier_pval": p_variant},

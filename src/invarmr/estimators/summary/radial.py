@@ -92,13 +92,14 @@ class RadialInverseVarianceWeighted(SummaryEstimator):
         b, se = float(fitted.coefficients[0]), float(fitted.std_errors("multiplicative")[0])
         q = (root * (data.ratio - b)) ** 2
         p_variant, outliers = _outliers(data, q, self.significance)
-        p, interval = two_sided(b, se, df=fitted.df, distribution=self.distribution, level=self.level)
+        p, interval, log10_p = two_sided(b, se, df=fitted.df, distribution=self.distribution, level=self.level)
         return SummaryEstimate(
             method=self.method,
             nsnp=data.n_variants,
             b=b,
             se=se,
             pval=p,
+            log10_pval=log10_p,
             confidence_set=interval,
             extras={"Q": fitted.q, "Q_df": fitted.df, "Q_pval": chi_squared_tail(fitted.q, fitted.df)},
             per_variant={"q": q, "q_pval": p_variant, "root_weight": root},
@@ -140,14 +141,17 @@ class RadialEgger(SummaryEstimator):
         intercept, b = fitted.coefficients.tolist()
         q = (data.ratio * root - X @ fitted.coefficients) ** 2
         p_variant, outliers = _outliers(data, q, self.significance)
-        p, interval = two_sided(b, float(errors[1]), df=fitted.df, distribution=self.distribution, level=self.level)
-        p_intercept, _ = two_sided(intercept, float(errors[0]), df=fitted.df, distribution=self.distribution)
+        p, interval, log10_p = two_sided(
+            b, float(errors[1]), df=fitted.df, distribution=self.distribution, level=self.level
+        )
+        p_intercept, _, _ = two_sided(intercept, float(errors[0]), df=fitted.df, distribution=self.distribution)
         return SummaryEstimate(
             method=self.method,
             nsnp=data.n_variants,
             b=b,
             se=float(errors[1]),
             pval=p,
+            log10_pval=log10_p,
             confidence_set=interval,
             extras={
                 "intercept": intercept,

@@ -17,8 +17,9 @@ from scipy import linalg, special
 
 from invarmr.arrays import FloatArray
 from invarmr.errors import InputError
+from invarmr.estimators.summary.mm_regression import mm_regression
 
-__all__ = ["Effects", "PrecisionRegression", "penalised_std_error", "precision_regression"]
+__all__ = ["Effects", "PrecisionRegression", "penalised_std_error", "precision_regression", "qualifier"]
 
 Effects = Literal["random", "multiplicative", "fixed"]
 """Standard errors times max(1, phi), times phi, or as they are."""
@@ -45,16 +46,28 @@ class PrecisionRegression:
 
 
 def precision_regression(
-    X: FloatArray, y: FloatArray, std_error: FloatArray, correlation: FloatArray | None = None
+    X: FloatArray,
+    y: FloatArray,
+    std_error: FloatArray,
+    correlation: FloatArray | None = None,
+    *,
+    robust: bool = False,
 ) -> PrecisionRegression:
     """Fit y on X with covariance of the given standard errors and correlation.
+
+    With `robust` by MM-regression, whose scale then stands for phi, as in MendelianRandomization.
 
     Raises
     ------
     InputError
-        X is not of full column rank.
+        X is not of full column rank, or a robust fit of correlated variants, or of too few, was asked for.
     """
     rows, target = X / std_error[:, None], y / std_error
+    if robust:
+        if correlation is not None:
+            raise InputError("robust regression takes variants as independent, but a correlation was given.")
+        found, df = mm_regression(rows, target), rows.shape[0] - rows.shape[1]
+        return PrecisionRegression(found.coefficients, found.std_errors / found.scale, df * found.scale**2, df)
     if correlation is not None:
         L = linalg.cholesky(correlation, lower=True)
         rows = linalg.solve_triangular(L, rows, lower=True)
@@ -75,6 +88,12 @@ def precision_regression(
         q=float(residual @ residual),
         df=rows.shape[0] - rows.shape[1],
     )
+
+
+def qualifier(*, penalised: bool, robust: bool) -> str:
+    """What a method's label gains: "", " (penalised)", " (robust)" or " (penalised, robust)"."""
+    words = [word for word, used in (("penalised", penalised), ("robust", robust)) if used]
+    return f" ({', '.join(words)})" if words else ""
 
 
 PENALTY = 100.0

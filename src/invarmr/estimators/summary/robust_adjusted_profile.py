@@ -5,21 +5,24 @@ s^2 = sigma_Y^2 + tau^2 + b^2 sigma_X^2; t = (Gamma - b gamma) / s; u = -dt/db; 
 delta = E Z psi(Z):
 
     sum psi(t) u = 0        (the slope of the profile likelihood, its residuals bounded by the loss)
-    sum sigma_X^2 {t psi(t) - delta} / s^2 = 0        (over-dispersion)
+    sum m {t psi(t) - delta} / s^2 = 0        (over-dispersion; m = sigma_X^2, or 1)
 
 u is independent of t, from which the variance follows:
 
     se^2 = c1 V2 / (delta V1)^2 + 4 b^2 c2 V3 / (c3 V1)^2     (second term with over-dispersion only)
 
 V1 = sum {(gamma^2 - sigma_X^2) (sigma_Y^2 + tau^2) + (Gamma^2 - sigma_Y^2 - tau^2) sigma_X^2} / s^4,
-V2 = V1 + sum sigma_X^2 (sigma_Y^2 + tau^2) / s^4, V3 = sum sigma_X^4 / s^4.
-Source: Zhao, Wang, Hemani, Bowden & Small (2020), Annals of Statistics 48:1742.
+V2 = V1 + sum sigma_X^2 (sigma_Y^2 + tau^2) / s^4, V3 = sum sigma_X^4 / s^4. With m = 1 the variance is the sandwich of
+the observed slopes of the two equations instead, with g = (gamma / sigma_X^2 + b Gamma / y2) / (1 / sigma_X^2 + b^2 /
+y2), y2 = sigma_Y^2 + tau^2, the associations' maximum likelihood given b.
+Sources: Zhao, Wang, Hemani, Bowden & Small (2020), Annals of Statistics 48:1742; Zhao, Chen, Wang & Small (2019),
+International Journal of Epidemiology 48:1478.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from scipy import optimize
@@ -51,37 +54,45 @@ class RobustAdjustedProfileScore(SummaryEstimator):
         "l2" (not robust), "huber" (default) or "tukey".
     over_dispersion
         Estimate tau^2 (default), or take it as zero.
+    dispersion_weights
+        m in the equation of over-dispersion. "exposure": sigma_X^2, the paper and mr.raps 0.2 (CRAN; default); "equal":
+        1, mr.raps 0.4 (GitHub), which TwoSampleMR calls, with its standard error.
     level
         Level of the confidence set.
 
     Notes
     -----
-    Extras: `tau2`. Defaults are those of TwoSampleMR's `mr_raps`; the equations are those of mr.raps 0.2 (CRAN), solved
-    to machine precision. The robust over-dispersed fit of mr.raps 0.4 (GitHub) solves others and differs.
+    Extras: `tau2`. The equations are solved to machine precision, so that answers differ from those programs' by the
+    tolerances at which they stop.
     """
 
     loss: Loss = "huber"
     over_dispersion: bool = True
+    dispersion_weights: Literal["exposure", "equal"] = "exposure"
     method: ClassVar[str] = "Robust adjusted profile score (RAPS)"
     minimum_variants: ClassVar[int] = 3
 
     def _estimate(self, data: Associations, seed: int) -> SummaryEstimate:
         if self.loss not in ("l2", "huber", "tukey"):
             raise InputError(f"loss must be 'l2', 'huber' or 'tukey', but is {self.loss!r}.")
-        score = _Profile(data, self.loss)
+        if self.dispersion_weights not in ("exposure", "equal"):
+            raise InputError(f"dispersion_weights must be 'exposure' or 'equal', but is {self.dispersion_weights!r}.")
+        equal = self.over_dispersion and self.dispersion_weights == "equal"
+        score = _Profile(data, self.loss, np.ones(data.n_variants) if equal else data.exposure_std_error**2)
         tau2, b = 0.0, score.best_effect(0.0)
         note = ""
         if self.over_dispersion:
             b, tau2, settled = _alternate(score, b)
             note = "" if settled else "effect and over-dispersion did not settle"
-        se = score.std_error(b, tau2, over_dispersion=self.over_dispersion)
-        p, interval = two_sided(b, se, level=self.level)
+        se = score.observed_std_error(b, tau2) if equal else score.std_error(b, tau2, self.over_dispersion)
+        p, interval, log10_p = two_sided(b, se, level=self.level)
         return SummaryEstimate(
             method=self.method,
             nsnp=data.n_variants,
             b=b,
             se=se,
             pval=p,
+            log10_pval=log10_p,
             confidence_set=interval,
             extras={"tau2": tau2},
             per_variant={"standardised_residual": score.residual(np.array([b]), tau2)[0]},
@@ -103,8 +114,8 @@ def _alternate(score: _Profile, b: float) -> tuple[float, float, bool]:
 class _Profile:
     """The two estimating equations on one data set."""
 
-    def __init__(self, data: Associations, loss: Loss) -> None:
-        self.data, self.loss = data, loss
+    def __init__(self, data: Associations, loss: Loss, weights: FloatArray) -> None:
+        self.data, self.loss, self.weights = data, loss, weights
         used = data.exposure != 0.0
         ratio = np.abs(data.outcome[used] / data.exposure[used]) if used.any() else np.ones(1)
         self.scale = float(np.median(ratio)) or 1.0
@@ -157,14 +168,30 @@ class _Profile:
         def excess(tau2: float) -> float:
             s2 = d.outcome_std_error**2 + tau2 + b**2 * d.exposure_std_error**2
             t = (d.outcome - b * d.exposure) / np.sqrt(s2)
-            return float((d.exposure_std_error**2 * (t * loss_slope(t, self.loss) - delta) / s2).sum())
+            return float((self.weights * (t * loss_slope(t, self.loss) - delta) / s2).sum())
 
         if excess(0.0) <= 0.0:
             return 0.0
         high = float(np.max((d.outcome - b * d.exposure) ** 2)) / delta + self.unit
         return float(optimize.brentq(excess, 0.0, high, xtol=1e-12 * self.unit))
 
-    def std_error(self, b: float, tau2: float, *, over_dispersion: bool) -> float:
+    def observed_std_error(self, b: float, tau2: float) -> float:
+        """By the sandwich of the observed slopes (m = 1)."""
+        d, c = self.data, loss_moments(self.loss)
+        x2, y2 = d.exposure_std_error**2, d.outcome_std_error**2 + tau2
+        v = y2 + b**2 * x2
+        slope = loss_slope((d.outcome - b * d.exposure) / np.sqrt(v), self.loss)
+        information = 1.0 / x2 + b**2 / y2
+        g = (d.exposure / x2 + b * d.outcome / y2) / information
+        by_effect = (d.outcome / y2 * slope / information - c.delta * g * d.exposure / np.sqrt(v)) / np.sqrt(v)
+        by_tau2 = -b * d.outcome / y2**2 / information * slope / np.sqrt(v)
+        first, last = float(by_effect.sum()), c.c3 / 2.0 * float((v**-2.0).sum())
+        if first >= 0:
+            raise InputError("RAPS has no standard error here: the associations are not stronger than their errors.")
+        share = float(by_tau2.sum()) / last
+        return float(np.sqrt(c.c1 * (g**2 / v).sum() + share**2 * c.c2 * (v**-2.0).sum())) / -first
+
+    def std_error(self, b: float, tau2: float, over_dispersion: bool) -> float:
         """By the sandwich formula of the module's docstring."""
         d, c = self.data, loss_moments(self.loss)
         x2, y2 = d.exposure_std_error**2, d.outcome_std_error**2 + tau2

@@ -16,10 +16,13 @@ from invarmr.estimators.summary.base import SummaryEstimator
 from invarmr.estimators.summary.contamination_mixture import ContaminationMixture
 from invarmr.estimators.summary.debiased import DebiasedInverseVarianceWeighted
 from invarmr.estimators.summary.egger import BootstrapEgger, Egger
+from invarmr.estimators.summary.heterogeneity_penalised import HeterogeneityPenalised
 from invarmr.estimators.summary.inverse_variance import InverseVarianceWeighted
+from invarmr.estimators.summary.lasso import Lasso
 from invarmr.estimators.summary.maximum_likelihood import MaximumLikelihood
 from invarmr.estimators.summary.median import Median
 from invarmr.estimators.summary.mode import Mode
+from invarmr.estimators.summary.penalised_inverse_variance import PenalisedInverseVarianceWeighted
 from invarmr.estimators.summary.presso import Presso
 from invarmr.estimators.summary.radial import RadialEgger, RadialInverseVarianceWeighted
 from invarmr.estimators.summary.robust_adjusted_profile import RobustAdjustedProfileScore
@@ -43,14 +46,23 @@ METHODS: Mapping[str, SummaryEstimator] = {
     "mr_simple_mode_nome": Mode(weighting="simple", nome=True),
     "mr_weighted_mode_nome": Mode(nome=True),
     "mr_two_sample_ml": MaximumLikelihood(),
-    "mr_raps": RobustAdjustedProfileScore(),
+    "mr_raps": RobustAdjustedProfileScore(dispersion_weights="equal"),
     "mr_divw": DebiasedInverseVarianceWeighted(),
+    "mr_pivw": PenalisedInverseVarianceWeighted(),
     "mr_conmix": ContaminationMixture(),
+    "mr_lasso": Lasso(),
+    "mr_hetpen": HeterogeneityPenalised(),
+    "mr_ivw_penalised": InverseVarianceWeighted(penalised=True),
+    "mr_ivw_robust": InverseVarianceWeighted(robust=True),
+    "mr_egger_penalised": Egger(penalised=True),
+    "mr_egger_robust": Egger(robust=True),
     "mr_presso": Presso(),
     "mr_ivw_radial": RadialInverseVarianceWeighted(),
     "mr_egger_radial": RadialEgger(),
 }
-"""Methods by the names of TwoSampleMR's functions; `mr_divw`, `mr_conmix` by those of MendelianRandomization."""
+"""Methods by the names of TwoSampleMR's functions;
+from `mr_divw` to `mr_hetpen` by those of MendelianRandomization, and
+from `mr_ivw_penalised` to `mr_egger_robust` its options `penalized` and `robust`."""
 
 DEFAULT_METHODS = (
     "mr_wald_ratio",

@@ -63,5 +63,7 @@ class WaldRatio(SummaryEstimator):
 
     def _estimate(self, data: Associations, seed: int) -> SummaryEstimate:
         b, se = float(data.ratio[0]), float(data.ratio_std_error(order=self.order)[0])
-        p, interval = two_sided(b, se, level=self.level)
-        return SummaryEstimate(method=self.method, nsnp=1, b=b, se=se, pval=p, confidence_set=interval)
+        p, interval, log10_p = two_sided(b, se, level=self.level)
+        return SummaryEstimate(
+            method=self.method, nsnp=1, b=b, se=se, pval=p, log10_pval=log10_p, confidence_set=interval
+        )
