@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -97,8 +98,8 @@ class EpochBatches:
         for g, (i, seed) in enumerate(zip(self._models, self._seeds, strict=True)):
             rows = self._order(i, seed, epoch)
             self._buffer[:, g] = self._rows[i][rows].reshape(self.steps, width, -1).transpose(1, 2)
-            if self._exposure[i] is not None:
-                exposures.append(torch.from_numpy(self._exposure[i][rows].reshape(self.steps, 1, width)))
+            if (exposure := self._exposure[i]) is not None:
+                exposures.append(torch.from_numpy(exposure[rows].reshape(self.steps, 1, width)))
         Z = self._buffer.to(self._device)
         if not exposures:
             return [(Z[s], None) for s in range(self.steps)]
@@ -132,7 +133,7 @@ class EpochBatches:
 def _equal_groups(keys: Sequence[tuple[int, int]]) -> list[slice]:
     """Runs of models that share data and seed, where all runs are equally long; else one model each."""
     edges = [0] + [i for i in range(1, len(keys)) if keys[i] != keys[i - 1]] + [len(keys)]
-    lengths = {stop - start for start, stop in zip(edges, edges[1:], strict=False)}
+    lengths = {stop - start for start, stop in pairwise(edges)}
     if len(lengths) > 1:
         return [slice(i, i + 1) for i in range(len(keys))]
-    return [slice(start, stop) for start, stop in zip(edges, edges[1:], strict=False)]
+    return [slice(start, stop) for start, stop in pairwise(edges)]

@@ -41,7 +41,9 @@ def load_checkpoint(path: Path, state: Mapping[str, Tensor], fingerprint: Mappin
         with safe_open(path, framework="pt") as stored:
             run = json.loads(stored.metadata()["run"])
             if run["of"] != json.loads(json.dumps(fingerprint)):
-                different = [key for key, value in fingerprint.items() if run["of"].get(key) != json.loads(json.dumps(value))]
+                different = [
+                    key for key, value in fingerprint.items() if run["of"].get(key) != json.loads(json.dumps(value))
+                ]
                 raise InputError(
                     f"The checkpoint {path} is of another run (other {', '.join(different)}). Name another file, or "
                     "delete it to start anew."

@@ -28,7 +28,7 @@ def log_determinant(U: Tensor) -> Tensor:
     centred = U - U.mean(-1, keepdim=True)
     covariance = centred @ centred.mT / (U.shape[-1] - 1)
     covariance = covariance + RIDGE * torch.eye(U.shape[-2], dtype=U.dtype, device=U.device)
-    factor = torch.linalg.cholesky_ex(covariance).L
+    factor: Tensor = torch.linalg.cholesky_ex(covariance).L
     return 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 

@@ -81,8 +81,10 @@ def whiten(x: Tensor) -> Tensor:
     centred = x - x.mean(-1, keepdim=True)
     covariance = centred @ centred.mT / x.shape[-1]
     ridge = 1e-6 * covariance.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None] + 1e-20
-    factor = torch.linalg.cholesky_ex(covariance + ridge * torch.eye(x.shape[-2], dtype=x.dtype, device=x.device)).L
-    return torch.linalg.solve_triangular(factor, centred, upper=False)
+    unit = torch.eye(x.shape[-2], dtype=x.dtype, device=x.device)
+    factor = torch.linalg.cholesky_ex(covariance + ridge * unit).L
+    out: Tensor = torch.linalg.solve_triangular(factor, centred, upper=False)
+    return out
 
 
 @cache
@@ -139,11 +141,12 @@ def _distance_grid(p: int, dtype: torch.dtype, device: torch.device) -> tuple[Te
 
 
 def _sphere(p: int) -> Tensor:
-    """Directions spread over the half sphere: exact for p = 1, a regular fan for p = 2, random (fixed) beyond."""
+    """Directions over the half sphere: p = 1 exact, p = 2 a regular fan, beyond fixed random orthogonal frames."""
     if p == 1:
         return torch.ones(1, 1, dtype=torch.float64)
     if p == 2:
         angle = math.pi * (torch.arange(_N_DIRECTIONS, dtype=torch.float64) + 0.5) / _N_DIRECTIONS
         return torch.stack([angle.cos(), angle.sin()], dim=-1)
-    draws = torch.randn(4 * _N_DIRECTIONS, p, generator=torch.Generator().manual_seed(p), dtype=torch.float64)
-    return draws / draws.norm(dim=-1, keepdim=True)
+    draws = torch.randn(_N_DIRECTIONS, p, p, generator=torch.Generator().manual_seed(p), dtype=torch.float64)
+    frames: Tensor = torch.linalg.qr(draws).Q
+    return frames.reshape(-1, p)

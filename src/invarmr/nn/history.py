@@ -62,7 +62,9 @@ class History:
 
     def last_validation(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Raw and whitened validation MMD averaged over the last epochs, (M,) each."""
-        return self.validation_mmd[-self.n_last :].mean(axis=0), self.validation_mmd_whitened[-self.n_last :].mean(axis=0)
+        return self.validation_mmd[-self.n_last :].mean(axis=0), self.validation_mmd_whitened[-self.n_last :].mean(
+            axis=0
+        )
 
     def of_model(self, model: int) -> History:
         """The record of one model, the model axis kept."""
@@ -80,7 +82,7 @@ class History:
                 if not np.isfinite(value)
             ]
             out[int(model)] = (
-                f"the loss stopped being finite in epoch {epoch + 1} of {len(self.total)} ({', '.join(bad) or 'total'}): "
-                "use a smaller learning rate, a smaller clip or smaller lambdas"
+                f"the loss stopped being finite in epoch {epoch + 1} of {len(self.total)} "
+                f"({', '.join(bad) or 'total'}): use a smaller learning rate, a smaller clip or smaller lambdas"
             )
         return out

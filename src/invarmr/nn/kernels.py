@@ -75,10 +75,10 @@ def mmd_squared(
     if kernel == "mean_var":
         return _mean_var(W, sizes)
     phi = _features(W, kernel)
-    m = torch.stack([part.mean(-1) for part in phi.split(list(sizes), -1)], dim=-1)
+    m = torch.stack([part.mean(-1) for part in torch.split_with_sizes(phi, sizes, -1)], dim=-1)
     distances = _mean_over_pairs(m)
     if unbiased:  # |m_e|^2 holds the diagonal: n |m|^2 - mean |phi_i|^2 over n - 1 in its place
-        own = torch.stack([part.square().sum(-2).mean(-1) for part in phi.split(list(sizes), -1)], dim=-1)
+        own = torch.stack([part.square().sum(-2).mean(-1) for part in torch.split_with_sizes(phi, sizes, -1)], dim=-1)
         n = torch.tensor(list(sizes), dtype=W.dtype, device=W.device)
         distances = distances + ((m.square().sum(-2) - own) / (n - 1)).mean(-1) * 2
     return distances
@@ -117,7 +117,9 @@ def environment_hsic(
     phi, psi = _independence_features(W, V, kernel, scale_invariant)
     statistic = _normalised if kernel == "distance_correlation" else _squared_covariance
     total = 2 * statistic(phi, psi)
-    for phi_e, psi_e in zip(phi.split(list(sizes), -1), psi.split(list(sizes), -1), strict=True):
+    for phi_e, psi_e in zip(
+        torch.split_with_sizes(phi, sizes, -1), torch.split_with_sizes(psi, sizes, -1), strict=True
+    ):
         total = total + statistic(phi_e, psi_e)
     return total
 
@@ -146,7 +148,7 @@ def _mean_over_pairs(m: Tensor) -> Tensor:
 def _mean_var(W: Tensor, sizes: Sequence[int]) -> Tensor:
     p = W.shape[-2]
     means, covariances = [], []
-    for part in W.split(list(sizes), -1):
+    for part in torch.split_with_sizes(W, sizes, -1):
         mean = part.mean(-1, keepdim=True)
         centred = part - mean
         means.append(mean.squeeze(-1))

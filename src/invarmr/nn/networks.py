@@ -11,7 +11,7 @@ one product.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -20,7 +20,16 @@ from torch import Tensor
 
 from invarmr.nn.feature_maps import monomials
 
-__all__ = ["DECODERS", "ENCODERS", "Architecture", "decode", "encode", "initial_parameters", "predict_exposure", "views"]
+__all__ = [
+    "DECODERS",
+    "ENCODERS",
+    "Architecture",
+    "decode",
+    "encode",
+    "initial_parameters",
+    "predict_exposure",
+    "views",
+]
 
 EncoderKind = Literal["mlp", "linear", "polynomial"]
 DecoderKind = Literal["polynomial", "mlp"]
@@ -118,8 +127,8 @@ def initial_parameters(architecture: Architecture, seed: int) -> Tensor:
 def views(architecture: Architecture, flat: Tensor) -> dict[str, Tensor]:
     """The flat parameters (M, P) as named views (M, rows, columns)."""
     shapes = architecture.shapes
-    parts = flat.split([rows * columns for rows, columns in shapes.values()], dim=1)
-    return {name: part.unflatten(1, shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+    parts = torch.split_with_sizes(flat, [rows * columns for rows, columns in shapes.values()], 1)
+    return {name: part.reshape(len(flat), *shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
 def encode(architecture: Architecture, theta: Mapping[str, Tensor], Z: Tensor) -> Tensor:

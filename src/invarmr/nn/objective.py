@@ -89,7 +89,7 @@ def loss_parts(
 ) -> LossParts:
     """All terms of a batch whose rows are sorted by environment, equally many of each."""
     U = encode(architecture, theta, Z)
-    V, W = U.split([architecture.n_confounded, architecture.n_latent], dim=1)
+    V, W = torch.split_with_sizes(U, [architecture.n_confounded, architecture.n_latent], 1)
     sizes = (Z.shape[-1] // n_environments,) * n_environments
     return LossParts(
         reconstruction=reconstruction(Z, decode(architecture, theta, U)),
@@ -104,7 +104,7 @@ def loss_parts(
 
 def reconstruction(Z: Tensor, Z_hat: Tensor) -> Tensor:
     """MSE(Z, Z^) over entries, (M,); Z (G, d, n) serves M / G consecutive models each."""
-    difference = Z_hat.unflatten(0, (Z.shape[0], -1)) - Z.unsqueeze(1)
+    difference = Z_hat.reshape(Z.shape[0], -1, *Z.shape[1:]) - Z.unsqueeze(1)
     return difference.square().mean((-2, -1)).flatten()
 
 
@@ -112,11 +112,11 @@ def relevance(exposure: Tensor | None, predicted: Tensor) -> Tensor:
     """MSE(D, D^), (M,)."""
     if exposure is None:
         raise ValueError("an architecture with a relevance net needs the exposure")
-    return (predicted.unflatten(0, (exposure.shape[0], -1)) - exposure.unsqueeze(1)).square().mean((-2, -1)).flatten()
+    return reconstruction(exposure, predicted)
 
 
 def entropy(U: Tensor, n_environments: int, kind: EntropyKind) -> Tensor:
     """Mean over environments of the entropy of (V^, W^), (M,)."""
-    by_environment = U.unflatten(-1, (n_environments, -1)).movedim(-2, 1)
+    by_environment = U.reshape(*U.shape[:2], n_environments, -1).movedim(-2, 1)
     estimate = log_determinant if kind == "gaussian" else nearest_neighbour_entropy
     return estimate(by_environment).mean(1)

@@ -7,10 +7,10 @@ alone or in any stack, and a run that was killed goes on as if it had not been.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -25,12 +25,9 @@ from invarmr.nn.history import History
 from invarmr.nn.kernels import mmd_squared
 from invarmr.nn.networks import Architecture, encode, initial_parameters, views
 from invarmr.nn.objective import LossParts, Objective, Weights, loss_parts, total_loss
+from invarmr.nn.schedules import Plateau, Schedule, cosine_rate
 
-__all__ = ["SCHEDULES", "Plan", "StackTask", "TrainedStack", "resolve_device", "train_stack"]
-
-Schedule = Literal["constant", "plateau", "cosine"]
-SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
-_PLATEAU_PATIENCE, _PLATEAU_FACTOR, _PLATEAU_GAIN = 20, 0.5, 1e-4
+__all__ = ["Plan", "StackTask", "TrainedStack", "resolve_device", "train_stack"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +154,35 @@ def train_stack(
     InputError
         No such device, or a checkpoint of another run.
     """
-    stack = _Stack(architecture, objective, plan, data, tasks, resolve_device(device))
+    with one_thread():
+        return _train(
+            architecture, objective, plan, data, tasks, resolve_device(device), progress, checkpoint, checkpoint_every
+        )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch with a single thread: operations this small only wait for a second one (up to 200 times slower)."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(
+    architecture: Architecture,
+    objective: Objective,
+    plan: Plan,
+    data: Sequence[StackData],
+    tasks: Sequence[StackTask],
+    device: torch.device,
+    progress: Callable[[int, int], None] | None,
+    checkpoint: Path | None,
+    checkpoint_every: int,
+) -> TrainedStack:
+    stack = _Stack(architecture, objective, plan, data, tasks, device)
     first = 0
     if checkpoint is not None and checkpoint.exists():
         first = load_checkpoint(checkpoint, stack.state(), stack.fingerprint())
@@ -206,14 +231,13 @@ class _Stack:
             clip=plan.clip,
         )
         self.history = History.empty(plan.epochs, len(tasks), plan.validate_every, plan.n_last)
-        self.best = np.full(len(tasks), np.inf)
-        self.waited = np.zeros(len(tasks), dtype=np.int64)
+        self.plateau = Plateau(len(tasks))
 
     def state(self) -> dict[str, Tensor]:
         """Everything that an epoch changes, as tensors that share memory with it (CPU) or are copied back (GPU)."""
         o = self.optimiser
         own = {"theta": o.theta.detach(), "m": o.m, "v": o.v, "lr": o.lr}
-        arrays = {"best": self.best, "waited": self.waited, **self.history.arrays()}
+        arrays = {"best": self.plateau.best, "waited": self.plateau.waited, **self.history.arrays()}
         return own | {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def fingerprint(self) -> dict[str, object]:
@@ -247,19 +271,11 @@ class _Stack:
             self.history.add_validation(epoch, *self._validate())
 
     def _set_rate(self, epoch: int) -> None:
-        rate = self.plan.learning_rate
         if self.plan.schedule == "cosine":
-            self.optimiser.lr.fill_(0.5 * rate * (1 + np.cos(np.pi * epoch / self.plan.epochs)))
+            self.optimiser.lr.fill_(cosine_rate(self.plan.learning_rate, epoch, self.plan.epochs))
         elif self.plan.schedule == "plateau" and epoch:
-            loss = self.history.total[epoch - 1].astype(np.float64)
-            better = loss < self.best - _PLATEAU_GAIN * np.abs(self.best)
-            better |= ~np.isfinite(self.best)
-            self.best[better] = loss[better]
-            self.waited[:] = np.where(better, 0, self.waited + 1)
-            tired = self.waited > _PLATEAU_PATIENCE
-            self.waited[tired] = 0
-            factor = torch.from_numpy(np.where(tired, _PLATEAU_FACTOR, 1.0)).to(self.optimiser.lr)
-            self.optimiser.lr.mul_(factor[:, None])
+            factors = self.plateau.factors(self.history.total[epoch - 1])
+            self.optimiser.lr.mul_(torch.from_numpy(factors).to(self.optimiser.lr)[:, None])
 
     @torch.no_grad()
     def _validate(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -269,7 +285,7 @@ class _Stack:
         theta = views(self.architecture, self.optimiser.theta)
         for models, Z, sizes in self.batches.validation():
             own = {name: value[models] for name, value in theta.items()}
-            chunks = [encode(self.architecture, own, part)[:, q:] for part in Z.split(4_096, -1)]
+            chunks = [encode(self.architecture, own, part)[:, q:] for part in torch.split(Z, 4_096, -1)]
             W = torch.cat(chunks, dim=-1)
             raw[models] = mmd_squared(W, sizes, self.objective.invariance_kernel).cpu().numpy()
             whitened[models] = mmd_squared(W, sizes, "polynomial2", scale_invariant=True).cpu().numpy()

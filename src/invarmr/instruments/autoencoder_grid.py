@@ -1,0 +1,336 @@
+"""Train many autoencoders (lambdas x seeds x data sets x sizes): models of one shape as one batch.
+
+A grid is a list of jobs. Jobs of equal shape (architecture, kernels, plan, environments, steps) are put into stacks,
+those that share data and seed side by side; what comes back is in the order of the jobs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from invarmr.arrays import BoolArray, FloatArray, IntArray
+from invarmr.errors import InputError, InvarmrError
+from invarmr.instruments.autoencoder_encoder import Encoder
+from invarmr.instruments.autoencoder_settings import AutoencoderSettings
+from invarmr.nn.batches import StackData, steps_per_epoch
+from invarmr.nn.history import History
+from invarmr.nn.networks import Architecture
+from invarmr.nn.objective import Objective
+from invarmr.nn.training import Plan, StackTask, resolve_device, train_stack
+
+__all__ = ["AutoencoderJob", "TrainedAutoencoder", "choose_model", "lambda_grid", "train_grid"]
+
+STACK_SIZE = 12
+"""Models trained as one batch on a CPU: more no longer fit its cache. A GPU takes `GPU_STACK_SIZE`."""
+GPU_STACK_SIZE = 512
+LAMBDA_INVARIANCE = (1.0, 5.0, 10.0)
+LAMBDA_INDEPENDENCE = (0.0, 1.0, 5.0, 10.0)
+"""The published grid."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AutoencoderJob:
+    """One model to train.
+
+    Jobs that give the same array objects share them: data are prepared once.
+
+    Parameters
+    ----------
+    instrument, environment
+        (n, d) and (n,) codes 0..E-1 of the training people. Each instrument is centred and scaled to unit variance
+        before training; those that do not vary are left out.
+    validation_instrument, validation_environment
+        The same of the validation people.
+    settings
+        What the model is and how it is trained.
+    seed
+        Of its start and its batches.
+    exposure
+        (n,) of the training people, in the units in which `lambda_relevance` weighs its squared error; needed only
+        where that is positive.
+    start
+        (P,) parameters to start from; None: random.
+    """
+
+    instrument: FloatArray
+    environment: IntArray
+    validation_instrument: FloatArray
+    validation_environment: IntArray
+    settings: AutoencoderSettings
+    seed: int
+    exposure: FloatArray | None = None
+    start: FloatArray | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainedAutoencoder:
+    """A trained model.
+
+    Parameters
+    ----------
+    settings, seed
+        Of its job.
+    encoder
+        The learned map (numpy).
+    validation_mmd, validation_mmd_whitened
+        MMD^2 of W^ between environments on the validation people, averaged over the last epochs: as trained, and of
+        whitened W^ (polynomial kernel of degree 2), which alone compares models of different lambdas.
+    history
+        The loss term by term at every epoch.
+    seconds
+        Wall time of its stack divided by the models in it.
+    failure
+        Why it is of no use (its loss stopped being finite); None where it trained.
+    """
+
+    settings: AutoencoderSettings
+    seed: int
+    encoder: Encoder
+    validation_mmd: float
+    validation_mmd_whitened: float
+    history: History
+    seconds: float
+    failure: str | None = None
+
+    def encode(self, instrument: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """V^ (n, q) and W^ (n, p) of instruments (n, d).
+
+        Raises
+        ------
+        InvarmrError
+            The model failed to train.
+        """
+        if self.failure is not None:
+            raise InvarmrError(f"This autoencoder did not train: {self.failure}.")
+        return self.encoder.encode(instrument)
+
+
+def lambda_grid(
+    settings: AutoencoderSettings,
+    *,
+    invariance: Sequence[float] = LAMBDA_INVARIANCE,
+    independence: Sequence[float] = LAMBDA_INDEPENDENCE,
+) -> list[AutoencoderSettings]:
+    """The same settings at every pair of lambdas."""
+    return [replace(settings, lambda_invariance=i, lambda_independence=j) for i in invariance for j in independence]
+
+
+def choose_model(models: Sequence[TrainedAutoencoder], *, rule: str = "paper") -> int:
+    """Which model to report: the least validation MMD over the last epochs, models without independence left out.
+
+    `paper`: MMD as trained; `scale_invariant`: of whitened W^.
+
+    Raises
+    ------
+    InputError
+        No model is left to choose from.
+    """
+    if rule not in ("paper", "scale_invariant"):
+        raise InputError(f"rule must be 'paper' or 'scale_invariant', but is {rule!r}.")
+    allowed = [i for i, m in enumerate(models) if m.failure is None and m.settings.lambda_independence > 0]
+    if not allowed:
+        reasons = "; ".join(sorted({m.failure for m in models if m.failure})) or "all have lambda_independence = 0"
+        raise InputError(f"No trained model is left to choose from: {reasons}.")
+    name = "validation_mmd" if rule == "paper" else "validation_mmd_whitened"
+    return min(allowed, key=lambda i: float(getattr(models[i], name)))
+
+
+def train_grid(
+    jobs: Sequence[AutoencoderJob],
+    *,
+    device: str = "cpu",
+    stack_size: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 50,
+) -> list[TrainedAutoencoder]:
+    """Train all jobs; the models in the order of the jobs.
+
+    Parameters
+    ----------
+    jobs
+        The models.
+    device
+        `cpu` or `cuda`.
+    stack_size
+        Largest number of models in a batch; None: 12 on a CPU, 512 on a GPU.
+    progress
+        Called with (model epochs done, model epochs in all) after each epoch of each stack.
+    checkpoint
+        Folder for the states of the stacks; a run that was killed goes on from there.
+    checkpoint_every
+        Epochs between two states.
+
+    Raises
+    ------
+    InputError
+        Settings that do not fit the data (one environment, more columns than instruments, a batch larger than an
+        environment, no exposure where `lambda_relevance` is positive), or a GPU where none is.
+    """
+    kind = resolve_device(device).type
+    limit = stack_size or (STACK_SIZE if kind == "cpu" else GPU_STACK_SIZE)
+    prepared = _Prepared()
+    stacks: dict[tuple[Architecture, Objective, Plan, tuple[int, int]], list[int]] = defaultdict(list)
+    for i, job in enumerate(jobs):
+        data = prepared.add(job)
+        sizes = data.sizes
+        plan = job.settings.plan(len(sizes))
+        steps = steps_per_epoch(sizes, plan.batch)
+        key = (job.settings.architecture(data.Z.shape[1]), job.settings.objective(), plan, (len(sizes), steps))
+        stacks[key].append(i)
+    total = sum(key[2].epochs * len(members) for key, members in stacks.items())
+    done, out = 0, dict[int, TrainedAutoencoder]()
+    for (architecture, objective, plan, _), everyone in stacks.items():
+        ordered = sorted(everyone, key=lambda i: (prepared.index(jobs[i]), jobs[i].seed))
+        for number, members in enumerate(_chunks(ordered, limit)):
+            started, before = time.perf_counter(), done
+
+            def report(epoch: int, _: int, before: int = before, size: int = len(members)) -> None:
+                if progress is not None:
+                    progress(before + epoch * size, total)
+
+            tasks = [_task(jobs[i], prepared.index(jobs[i])) for i in members]
+            file = None if checkpoint is None else checkpoint / f"stack_{everyone[0]}_{number}.safetensors"
+            fit = train_stack(
+                architecture,
+                objective,
+                plan,
+                prepared.data,
+                tasks,
+                device=device,
+                progress=report,
+                checkpoint=file,
+                checkpoint_every=checkpoint_every,
+            )
+            seconds = (time.perf_counter() - started) / len(members)
+            raw, whitened = fit.history.last_validation()
+            for k, i in enumerate(members):
+                out[i] = TrainedAutoencoder(
+                    settings=jobs[i].settings,
+                    seed=jobs[i].seed,
+                    encoder=prepared.encoder(jobs[i], architecture, fit.parameters[k]),
+                    validation_mmd=float(raw[k]),
+                    validation_mmd_whitened=float(whitened[k]),
+                    history=fit.history.of_model(k),
+                    seconds=seconds,
+                    failure=fit.failures.get(k),
+                )
+            done += plan.epochs * len(members)
+    return [out[i] for i in range(len(jobs))]
+
+
+def _chunks(members: list[int], limit: int) -> list[list[int]]:
+    return [members[start : start + limit] for start in range(0, len(members), limit)]
+
+
+def _task(job: AutoencoderJob, data: int) -> StackTask:
+    s = job.settings
+    return StackTask(
+        data=data,
+        seed=job.seed,
+        invariance=s.lambda_invariance,
+        independence=s.lambda_independence,
+        relevance=s.lambda_relevance,
+        entropy=s.lambda_entropy,
+        start=None if job.start is None else np.asarray(job.start, dtype=np.float32),
+    )
+
+
+class _Prepared:
+    """Data sets standardised once for all jobs that share them."""
+
+    def __init__(self) -> None:
+        self.data: list[StackData] = []
+        self._units: list[tuple[FloatArray, FloatArray, BoolArray]] = []
+        self._known: dict[tuple[int, ...], int] = {}
+
+    def add(self, job: AutoencoderJob) -> StackData:
+        key = self._key(job)
+        if key not in self._known:
+            self._known[key] = len(self.data)
+            data, units = _standardised(job)
+            self.data.append(data)
+            self._units.append(units)
+        data = self.data[self._known[key]]
+        job.settings.check_against(data.Z.shape[1], data.sizes)
+        return data
+
+    def index(self, job: AutoencoderJob) -> int:
+        return self._known[self._key(job)]
+
+    def encoder(self, job: AutoencoderJob, architecture: Architecture, flat: FloatArray) -> Encoder:
+        center, scale, used = self._units[self.index(job)]
+        weights, start = {}, 0
+        for name, (rows, columns) in architecture.shapes.items():
+            if name.startswith("encoder."):
+                weights[name] = flat[start : start + rows * columns].reshape(rows, columns).astype(np.float64)
+            start += rows * columns
+        return Encoder(
+            kind=architecture.encoder,
+            degree=architecture.encoder_degree,
+            bounded=architecture.bounded,
+            n_latent=architecture.n_latent,
+            n_confounded=architecture.n_confounded,
+            center=center,
+            scale=scale,
+            used=used,
+            weights=weights,
+        )
+
+    @staticmethod
+    def _key(job: AutoencoderJob) -> tuple[int, ...]:
+        arrays = (job.instrument, job.environment, job.validation_instrument, job.validation_environment, job.exposure)
+        needs = job.settings.lambda_relevance > 0
+        return (*(id(array) for array in arrays[:4]), id(arrays[4]) if needs else 0)
+
+
+def _standardised(job: AutoencoderJob) -> tuple[StackData, tuple[FloatArray, FloatArray, BoolArray]]:
+    Z = np.asarray(job.instrument, dtype=np.float64)
+    validation = np.asarray(job.validation_instrument, dtype=np.float64)
+    center, scale = Z.mean(axis=0), Z.std(axis=0)
+    used = scale > _CONSTANT * np.maximum(np.abs(center), 1e-300)
+    order, sizes = _by_environment(job.environment)
+    validation_order, validation_sizes = _by_environment(job.validation_environment)
+    if len(sizes) != len(validation_sizes):
+        raise InputError(
+            f"Training and validation people must come from the same environments, but {len(sizes)} and "
+            f"{len(validation_sizes)} came."
+        )
+    exposure = None
+    if job.settings.lambda_relevance > 0:
+        if job.exposure is None:
+            raise InputError("lambda_relevance is positive, but the job has no exposure. Give it, or set it to 0.")
+        exposure = np.asarray(job.exposure, dtype=np.float64)[order].astype(np.float32)
+    data = StackData(
+        Z=_units_of(Z[order], center, scale, used),
+        sizes=sizes,
+        validation=_units_of(validation[validation_order], center, scale, used),
+        validation_sizes=validation_sizes,
+        exposure=exposure,
+    )
+    return data, (center, scale, used)
+
+
+_CONSTANT = 1e-9
+"""Share of its mean below which an instrument's spread is rounding."""
+
+
+def _units_of(Z: FloatArray, center: FloatArray, scale: FloatArray, used: BoolArray) -> NDArray[np.float32]:
+    return ((Z[:, used] - center[used]) / scale[used]).astype(np.float32)
+
+
+def _by_environment(environment: IntArray) -> tuple[IntArray, tuple[int, ...]]:
+    codes = np.asarray(environment)
+    sizes = np.bincount(codes)
+    if (sizes == 0).any():
+        raise InputError(
+            f"Every environment 0..{len(sizes) - 1} must have people, but {np.flatnonzero(sizes == 0)} have none."
+        )
+    return np.argsort(codes, kind="stable"), tuple(int(size) for size in sizes)
