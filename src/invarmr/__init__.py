@@ -4,7 +4,7 @@ Five verbs: read a cohort, learn latent instruments, estimate the effect, diagno
 
 >>> import invarmr
 >>> sorted(invarmr.__all__)[:3]
-['AdmixtureDesign', 'AlleleScore', 'Cohort']
+['AdmixtureDesign', 'AlleleScore', 'AutomaticInstruments']
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _HOME = {
     "IVDesign": "data.design",
     "read_cohort": "study.read",
     "StationaryInstruments": "instruments.stationary",
+    "AutomaticInstruments": "instruments.automatic",
     "AlleleScore": "instruments.allele_score",
     "OrdinaryLeastSquares": "estimators.kclass",
     "TwoStageLeastSquares": "estimators.kclass",

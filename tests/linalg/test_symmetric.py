@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invarmr.linalg.symmetric import range_whitener, solve_on_range
+from invarmr.linalg.symmetric import inverse_root, range_whitener, solve_on_range
 
 
 def covariance(seed: int, d: int, rank: int) -> np.ndarray:
@@ -53,3 +53,15 @@ def test_rank_does_not_depend_on_units(seed: int) -> None:
     S = covariance(seed, 6, 4)
     units = np.diag(10.0 ** np.random.default_rng(seed).integers(-6, 6, 6))
     assert range_whitener(units @ S @ units).shape == range_whitener(S).shape
+
+
+def test_the_inverse_root_is_symmetric_whitens_and_is_zero_on_the_null_space() -> None:
+    rng = np.random.default_rng(3)
+    A = rng.normal(size=(5, 3))
+    S = A @ A.T
+    R = inverse_root(S)
+    np.testing.assert_allclose(R, R.T)
+    np.testing.assert_allclose(R @ S @ R, A @ np.linalg.pinv(A), atol=1e-8)  # the projection on the range
+    null = np.linalg.svd(A.T)[2][3:]
+    np.testing.assert_allclose(null @ R, 0, atol=1e-8)
+    np.testing.assert_array_equal(inverse_root(np.zeros((2, 2))), np.zeros((2, 2)))

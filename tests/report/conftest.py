@@ -209,7 +209,11 @@ def identified(folder):
         "The instruments agree on one effect (J test, p = 0.347) and are strong (first-stage F = 31.4).",
         "The sites agree with each other, and leaving one out changes nothing of weight.",
     ]
-    verdict(folder, "identified", reasons, n_latent=197, n_confounded=3, path=path)
+    ladder = [
+        {"learner": "stationary", "n_latent": 0, "passed": False, "reason": "Held-out people reject it."},
+        {"learner": "polynomial", "n_latent": 197, "passed": True, "reason": "Held-out people do not reject it."},
+    ]
+    verdict(folder, "identified", reasons, n_latent=197, n_confounded=3, path=path, learner="polynomial", ladder=ladder)
     write_environments(folder, rng, centre=0.504, error=0.027, sizes=sizes)
     write_samples(folder, sizes)
     write_balance(folder, rng, observed=200, learned=197, shift=0.06)

@@ -3,7 +3,7 @@ import polars as pl
 from invarmr.report.archive import read_archive
 from invarmr.report.data_tables import drop_reasons, sample_table, variant_table
 from invarmr.report.numbers import Counts, show_number, show_p, show_share
-from invarmr.report.tables import diagnostic_table, estimate_table, loading_table, path_table
+from invarmr.report.tables import diagnostic_table, estimate_table, ladder_table, loading_table, path_table
 
 
 def cells(table):
@@ -19,6 +19,7 @@ def test_every_row_has_a_cell_for_every_column(archive_of):
         variant_table(archive, counts=Counts(20)),
         drop_reasons(archive),
         path_table(archive),
+        ladder_table(archive),
         diagnostic_table(archive, counts=Counts()),
         loading_table(archive, ["latent1", "latent2"]),
     ):
@@ -85,3 +86,14 @@ def test_numbers_have_three_digits_and_never_a_p_value_of_zero():
     ]  # fmt: skip
     assert show_share(None) == "–"
     assert Counts(20).show(None) == "–"
+
+
+def test_the_ladder_shows_every_learner_tried_and_marks_the_one_used(archive_of):
+    table = ladder_table(read_archive(archive_of("identified")))
+    assert [(row.cells[0], row.cells[2], row.mark) for row in table.rows] == [
+        ("stationary", "left", ""),
+        ("polynomial", "used", "headline"),
+    ]
+    named = ladder_table(read_archive(archive_of("weak")))
+    assert not named.rows
+    assert "names the learner" in named.reason

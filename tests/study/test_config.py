@@ -85,7 +85,7 @@ def test_defaults(tmp_path):
     assert config.truth is None
     assert config.phenotypes.sample_id == "IID"
     assert (config.components.count, config.components.variants, config.components.max_variants) == (10, "all", 2000)
-    assert (config.learn.method, config.learn.n_latent, config.learn.held_out) == ("stationary", None, 0.3)
+    assert (config.learn.method, config.learn.n_latent, config.learn.held_out) == ("auto", None, 0.3)
     assert (config.estimate.level, config.estimate.std_errors) == (0.95, "many-instrument")
     assert config.quality_control.min_hardy_weinberg_p == 1e-6
     assert config.run.seed == 1

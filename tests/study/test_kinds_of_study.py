@@ -457,3 +457,16 @@ def test_read_cohort_from_a_path_or_settings(small_study):
     assert read_cohort(StudyConfig.from_toml(study)).environments == ("north", "south", "west")
     assert cohort.account.samples.height == 6
     assert cohort.account.variants.height == 8
+
+
+def test_scores_by_default_climb_the_ladder_and_say_so(tmp_path, linear_scores):
+    result = invarmr.run_study(linear_scores, out=tmp_path / "out")
+    verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
+    assert [(step["learner"], step["passed"]) for step in verdict["ladder"]] == [("stationary", True)]
+    assert result.verdict.status == "identified"
+    table = pl.read_csv(tmp_path / "out" / "diagnostics.tsv", separator="\t")
+    laws = table.filter(pl.col("test").is_in(["same shape in every environment", "independence beyond correlation"]))
+    assert laws["applies"].to_list() == [True, True]
+    assert any("same shape" in reason for reason in verdict["reasons"])
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Learners tried, from the simplest up" in page

@@ -18,7 +18,7 @@ from invarmr.data.instrument_source import InstrumentSource
 from invarmr.data.representation import Representation
 from invarmr.errors import InputError
 
-__all__ = ["DimensionStep", "LatentInstruments", "Leak", "Status", "Verdict", "identification_verdict"]
+__all__ = ["DimensionStep", "LadderStep", "LatentInstruments", "Leak", "Status", "Verdict", "identification_verdict"]
 
 Status = Literal["identified", "weak", "not identified", "rejected"]
 
@@ -71,6 +71,26 @@ class DimensionStep:
     smallest_p: float
     rejected: bool
     detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LadderStep:
+    """One learner that the automatic choice tried.
+
+    Parameters
+    ----------
+    learner, n_latent
+        Which learner, and how many latent instruments it kept (0: none passed, or it does not apply).
+    passed
+        Whether held-out people let it stand; the ladder ends there.
+    reason
+        One sentence.
+    """
+
+    learner: str
+    n_latent: int
+    passed: bool
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +159,8 @@ class LatentInstruments:
         Names of the r features; empty where W is linear in the instruments.
     representation
         The map from instruments to features; None where W is linear, or where it was read from an archive.
+    ladder
+        The learners that the automatic choice tried, in order; empty where the learner was named.
     """
 
     learner: str
@@ -161,6 +183,7 @@ class LatentInstruments:
     source: InstrumentSource | None = None
     feature_names: tuple[str, ...] = ()
     representation: Representation | None = None
+    ladder: tuple[LadderStep, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("center", "loadings", "confounded_loadings", "eigenvalues"):
@@ -236,6 +259,9 @@ def identification_verdict(latent: LatentInstruments) -> Verdict:
     they differ in means alone and in as many directions as their number can show; identified otherwise.
     """
     p, q = latent.n_latent, latent.n_confounded
+    if latent.ladder and not latent.ladder[-1].passed:
+        tried = " ".join(f"{step.learner}: {step.reason}" for step in latent.ladder)
+        return Verdict("rejected", (f"Every learner that applies was rejected. {tried}",))
     last = latent.path[-1] if latent.path else None
     if p == 0 or (last is not None and last.rejected):
         detail = f": {last.detail} (p = {last.smallest_p:.2g})" if last is not None else ""

@@ -14,7 +14,7 @@ from invarmr.diagnostics.check import Check
 from invarmr.diagnostics.endogeneity import wu_hausman_check
 from invarmr.diagnostics.exchangeability import Balance, balance, balance_checks
 from invarmr.diagnostics.exclusion import hansen_check, sargan_check
-from invarmr.diagnostics.invariance import invariance_checks
+from invarmr.diagnostics.invariance import invariance_checks, law_checks
 from invarmr.diagnostics.relevance import first_stage_check, partial_r2_check
 from invarmr.diagnostics.stability import EnvironmentEstimate, environment_estimates, heterogeneity_check
 from invarmr.diagnostics.verdict import judge
@@ -99,6 +99,7 @@ def diagnose(
     if latent is not None and cohort is not None:
         checks += _learning_checks(latent)
         checks += invariance_checks(cohort, latent, seed=seed, n_permutations=n_permutations)
+        checks += law_checks(cohort, latent, seed=seed, n_permutations=n_permutations)
         balanced = _balance(cohort, latent, held_out_moments)
         counts = len(design.moments.environments), len(design.moments.index("component"))
         checks += [check for item in balanced for check in balance_checks(item, *counts)]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Assumption", "Check", "not_applicable"]
+__all__ = ["REJECTION", "Assumption", "Check", "not_applicable"]
+
+REJECTION = 0.01
+"""Level of each test that can reject."""
 
 Assumption = Literal["relevance", "exclusion", "exchangeability", "invariance", "independence", "stability"]
 

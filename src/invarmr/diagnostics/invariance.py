@@ -11,6 +11,7 @@ Source: Gretton et al. (2012), Journal of Machine Learning Research 13:723.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +20,11 @@ from scipy import linalg
 from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import LatentInstruments
-from invarmr.diagnostics.check import Check, not_applicable
+from invarmr.diagnostics.check import REJECTION, Assumption, Check, not_applicable
+from invarmr.instruments.held_out_laws import law_tests
 from invarmr.linalg.symmetric import range_whitener
 
-__all__ = ["PermutationTest", "invariance_checks", "permutation_test"]
+__all__ = ["LAW_TESTS", "PermutationTest", "invariance_checks", "law_checks", "permutation_test"]
 
 _MEANS = "permutation test of equal means"
 _LAW = "permutation test of equal law (MMD, polynomial kernel of degree 2)"
@@ -78,6 +80,52 @@ def invariance_checks(
             continue
         result = permutation_test(X, environment, error=error, n_permutations=n_permutations, generator=generator)
         out += _rows(result, null, learned=error is not None, genotypes=cohort.instrument_kind == "genotype")
+    return tuple(out)
+
+
+LAW_TESTS: Mapping[str, Assumption] = {
+    "same shape in every environment": "invariance",
+    "independence beyond correlation": "independence",
+}
+"""The tests of law that enter the verdict, and what each examines."""
+
+_SAID = {
+    "same shape in every environment": (
+        "the shape of the learned instruments' law does not differ detectably between environments",
+        "the shape of the learned instruments' law differs between environments",
+    ),
+    "independence beyond correlation": (
+        "the learned instruments do not depend detectably on what was set aside",
+        "the learned instruments depend on what was set aside",
+    ),
+}
+
+
+def law_checks(cohort: Cohort, latent: LatentInstruments, *, seed: int, n_permutations: int = 199) -> tuple[Check, ...]:
+    """Tests of what means and covariances do not show, on held-out people (`invarmr.instruments.held_out_laws`)."""
+    out = []
+    found = {test.name: test for test in law_tests(cohort, latent, seed=seed, n_permutations=n_permutations)}
+    for name, assumption in LAW_TESTS.items():
+        test = found.get(name)
+        if test is None:
+            reason = (
+                "allele copies cannot keep their law where frequencies differ"
+                if cohort.instrument_kind == "genotype" and not latent.feature_names
+                else "it needs latent instruments, directions set aside, and held-out people in two environments"
+            )
+            out.append(not_applicable(assumption, name, "the learned instruments keep their law", reason))
+            continue
+        out.append(
+            Check(
+                assumption=assumption,
+                test=name,
+                null=test.null,
+                statistic=test.statistic,
+                p_value=test.p_value,
+                conclusion=_SAID[name][0 if test.p_value >= REJECTION else 1],
+                reason=f"{test.n_samples} held-out people; by {n_permutations} permutations",
+            )
+        )
     return tuple(out)
 
 

@@ -1,10 +1,9 @@
 """The verdict: whether the estimate may be interpreted, from everything that was checked.
 
 Order of precedence: `rejected` (a test of the assumptions failed) over `not identified` (the data cannot tell) over
-`weak`
-over `identified`. Each of the three tests that can reject (held-out invariance and independence, over-identification,
-agreement of environments) is made at level 0.01. In simulations 5 of 120 valid
-studies were rejected (`docs/methods/admixture-simulator.md`).
+`weak` over `identified`. Each of the tests that can reject (held-out invariance and independence; for scores, held-out
+law; over-identification; agreement of environments) is made at level 0.01. In simulations 5 of 120 valid studies were
+rejected (`docs/methods/admixture-simulator.md`).
 """
 
 from __future__ import annotations
@@ -12,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from invarmr.data.latent_instruments import LatentInstruments, Verdict
-from invarmr.diagnostics.check import Check
+from invarmr.diagnostics.check import REJECTION, Check
+from invarmr.diagnostics.invariance import LAW_TESTS
 from invarmr.diagnostics.relevance import WEAK_BELOW
 
-__all__ = ["REJECTION", "judge"]
+__all__ = ["judge"]
 
-REJECTION = 0.01
-"""Level of each test that can reject."""
-
-_REJECTING = ("Sargan J", "Hansen J", "Cochran Q over environments")
+_REJECTING = ("Sargan J", "Hansen J", "Cochran Q over environments", *LAW_TESTS)
 
 
 def judge(latent: LatentInstruments | None, checks: Sequence[Check]) -> Verdict:

@@ -10,7 +10,7 @@ from scipy import linalg
 
 from invarmr.arrays import FloatArray
 
-__all__ = ["RANK_TOLERANCE", "range_whitener", "solve_on_range"]
+__all__ = ["RANK_TOLERANCE", "inverse_root", "range_whitener", "solve_on_range"]
 
 RANK_TOLERANCE = 1e-9
 """Share of the largest eigenvalue of a correlation matrix below which a direction counts as null."""
@@ -36,6 +36,13 @@ def range_whitener(S: FloatArray, tolerance: float = RANK_TOLERANCE) -> FloatArr
     R = np.zeros((S.shape[0], int(kept.sum())))
     R[used] = vectors[:, kept] / np.sqrt(values[kept]) / scale[used, None]
     return R
+
+
+def inverse_root(S: FloatArray, tolerance: float = RANK_TOLERANCE) -> FloatArray:
+    """The symmetric root of S^+ (d, d): the whitener that moves points least, 0 on the null space of S."""
+    values, vectors = linalg.eigh(S)
+    kept = values > tolerance * max(values[-1], 0.0)
+    return np.asarray((vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T)
 
 
 def solve_on_range(S: FloatArray, B: FloatArray) -> tuple[FloatArray, int]:

@@ -87,6 +87,8 @@ class Verdict:
     shift_rank: int | None
     covariance_informative: bool | None
     saturated: bool | None
+    learner: str | None = None
+    ladder: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def interpretable(self) -> bool:
@@ -258,6 +260,8 @@ def _verdict(path: Path) -> Verdict:
         shift_rank=optional("shift_rank"),
         covariance_informative=optional("covariance_informative"),
         saturated=optional("saturated"),
+        learner=optional("learner"),
+        ladder=tuple(optional("ladder") or ()),
     )
 
 

@@ -158,6 +158,7 @@ def _tables(archive: Archive, counts: Counts) -> dict[str, tables.Table]:
         data_tables.sample_table(archive, counts=counts),
         data_tables.drop_reasons(archive),
         data_tables.variant_table(archive, counts=counts),
+        tables.ladder_table(archive),
         tables.path_table(archive),
         tables.loading_table(archive, names),
         tables.diagnostic_table(archive, counts=counts),

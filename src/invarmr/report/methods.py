@@ -44,6 +44,14 @@ GLOSSARY: Mapping[str, str] = {
 }
 
 
+LEARNERS: Mapping[str, str] = {
+    "polynomial": ", after undoing a polynomial mixture by degree filtration,",
+    "flow": ", after undoing a smooth mixture by a normalising flow fitted by maximum likelihood,",
+    "autoencoder": ", from the code of an autoencoder with losses for invariance, independence and entropy,",
+}
+"""What the learners for mixtures that are not linear do before the closed form."""
+
+
 def methods_text(archive: Archive, *, counts: Counts) -> list[str]:
     """Paragraphs that a paper could take over.
 
@@ -97,18 +105,19 @@ def _on_reference_genotypes(archive: Archive) -> bool:
 
 
 def _learning(archive: Archive) -> str:
-    verdict, learner = archive.verdict, archive.setting("learn", "method", "none")
-    if learner == "none":
+    verdict, method = archive.verdict, archive.setting("learn", "method", "none")
+    if method == "none":
         return ""
+    learner = verdict.learner or method
     text = (
         "Latent instruments, the combinations of instruments that are distributed alike in every environment, were "
         f"learned {_cite('Huang et al. 2026')}"
     )
-    if learner == "stationary":
-        text += (
-            " in closed form by a generalised eigenvalue problem on the means and covariances of the environments "
-            f"{_cite('Hara et al. 2012', 'von Bünau et al. 2009')}"
-        )
+    text += LEARNERS.get(learner, "")
+    text += (
+        " in closed form by a generalised eigenvalue problem on the means and covariances of the environments "
+        f"{_cite('Hara et al. 2012', 'von Bünau et al. 2009')}"
+    )
     held_out = archive.setting("learn", "held_out")
     people = f"on {show_share(held_out)} of the people, held out," if held_out else "on held-out people"
     text += (

@@ -126,6 +126,28 @@ def path_table(archive: Archive) -> Table:
     return Table("path", caption, columns, tuple(rows), note)
 
 
+def ladder_table(archive: Archive) -> Table:
+    """Show the learners that the automatic choice tried, and why it stopped where it did."""
+    caption = "Learners tried, from the simplest up; the first that held-out people do not reject is used."
+    steps = archive.verdict.ladder
+    if not steps:
+        return Table("ladder", caption, reason="the study file names the learner, so none was chosen")
+    rows = [
+        Row(
+            (
+                str(step.get("learner", NOTHING)),
+                str(step.get("n_latent", NOTHING)),
+                "used" if step.get("passed") else "left",
+                str(step.get("reason", "")),
+            ),
+            "headline" if step.get("passed") else "",
+        )
+        for step in steps
+    ]
+    columns = (*columns_of(("Learner",), "Latent instruments"), *columns_of(("Decision", "Why")))
+    return Table("ladder", caption, columns, tuple(rows))
+
+
 def _finding(step: Mapping[str, Any]) -> str:
     """What the smallest p-value shows, or does not."""
     detail = str(step.get("detail") or "")

@@ -15,7 +15,7 @@ import polars as pl
 from invarmr import __version__
 from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.cohort import Cohort
-from invarmr.data.latent_instruments import DimensionStep, LatentInstruments, Leak
+from invarmr.data.latent_instruments import DimensionStep, LadderStep, LatentInstruments, Leak
 from invarmr.data.moments import EnvironmentMoments, merge_moments
 from invarmr.data.representation import RepresentedInstruments
 from invarmr.errors import InputError
@@ -268,6 +268,7 @@ def _latent_meta(latent: LatentInstruments) -> dict[str, Any]:
         "held_out": list(latent.held_out),
         "settings": dict(latent.settings),
         "feature_names": list(latent.feature_names),
+        "ladder": [vars(step) for step in latent.ladder],
     }
 
 
@@ -293,4 +294,5 @@ def _latent(meta: dict[str, Any], stored: Mapping[str, Any]) -> LatentInstrument
         held_out=tuple(meta["held_out"]),
         settings=meta["settings"],
         feature_names=tuple(meta["feature_names"]),
+        ladder=tuple(LadderStep(**step) for step in meta["ladder"]),
     )

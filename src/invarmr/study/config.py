@@ -138,7 +138,7 @@ def _known_learner(name: str) -> str:
 class LearnConfig(_Section):
     """`[learn]`: how latent instruments are found."""
 
-    method: Annotated[str, AfterValidator(_known_learner)] = "stationary"
+    method: Annotated[str, AfterValidator(_known_learner)] = "auto"
     """A learner by name, or "none"."""
     n_latent: Annotated[int, Field(ge=1)] | None = None
     """Chosen from the data where not given."""

@@ -150,6 +150,8 @@ def verdict_content(diagnostics: Diagnostics, latent: LatentInstruments | None) 
             "shift_rank": latent.shift_rank,
             "covariance_informative": latent.covariance_informative,
             "saturated": latent.saturated,
+            "learner": latent.learner,
+            "ladder": [vars(step) for step in latent.ladder],
         }
     return content
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from invarmr.data.latent_instruments import LatentInstruments, Verdict
 from invarmr.data.moments import merge_moments
 from invarmr.diagnostics.battery import diagnose
 from invarmr.estimators.estimate import Estimate
+from invarmr.instruments.automatic import AutomaticInstruments
 from invarmr.instruments.base import assign_folds
 from invarmr.instruments.registry import build_learner
+from invarmr.instruments.stationary import StationaryInstruments
 from invarmr.io.plink import genotype_files
 from invarmr.report.html import write_report
 from invarmr.study.archive import Archive
@@ -94,11 +97,16 @@ def _learn(archive: Archive) -> LatentInstruments | None:
         return None
     held_out = min(max(round(settings.held_out * N_FOLDS), 2), N_FOLDS - 2)
     shared: dict[str, Any] = {"n_latent": settings.n_latent, "n_folds": N_FOLDS, "n_held_out": held_out}
-    if settings.method != "stationary":
-        return build_learner(settings.method, **(shared | settings.options)).fit(archive.cohort, seed=seed)
-    shared["scale_within_environment"] = archive.cohort.instrument_kind == "genotype"
-    latent = build_learner(settings.method, **(shared | settings.options)).fit(archive.moments, seed=seed)
-    return latent.with_people(source=archive.cohort.instruments, fold=archive.fold)
+    learner = build_learner(settings.method, **(shared | settings.options))
+    linear = isinstance(learner, AutomaticInstruments) and learner.ladder[:1] == (StationaryInstruments.name,)
+    if not linear and not isinstance(learner, StationaryInstruments):
+        return learner.fit(archive.cohort, seed=seed)
+    # linear learning needs no second look at the people: the moments of their folds are at hand
+    within = archive.cohort.instrument_kind == "genotype"
+    stationary = learner if isinstance(learner, StationaryInstruments) else StationaryInstruments(**shared)
+    latent = replace(stationary, scale_within_environment=within).fit(archive.moments, seed=seed)
+    latent = latent.with_people(source=archive.cohort.instruments, fold=archive.fold)
+    return learner.climb(archive.cohort, latent, seed=seed) if isinstance(learner, AutomaticInstruments) else latent
 
 
 def _effect_alleles(archive: Archive) -> list[str]:

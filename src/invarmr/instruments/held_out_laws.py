@@ -1,0 +1,191 @@
+"""Beyond means and covariances: the law of the learned instruments, and their independence of what was set aside.
+
+`stationary` matches means and covariances. Where the mixing is not linear that is not enough: polynomials of the
+confounded part can match both. Two tests, on held-out people, of what means and covariances do not show:
+
+* **same shape**: W, centred and whitened within every environment, has the same law in all of them. Statistic
+  sum_e n_e ||m_e - m||^2, m_e the mean in environment e of random Fourier features cos(omega'w + b) of the Gaussian
+  kernel (MMD; median heuristic); reference: labels permuted over people, whitened anew each time.
+* **independence beyond correlation**: W, its least-squares fit on V within the environment taken out, is independent of
+  V within every environment. Statistic sum_e n_e ||cov_e(phi(w), psi(v))||^2 with such features of both (HSIC);
+  reference: W permuted over people within environments, the fit taken out anew each time.
+
+The error of learning a linear map, W^ = W + L V with L of order n^-1/2, moves means and covariances to first order, but
+by the independence of W and V not the whitened law and not the dependence that is left after the linear fit: neither
+test has to allow for it. Allele copies cannot keep their law where frequencies differ; the tests are for scores.
+
+Symbols: W (n, p), V (n, q), codes of E environments. Sources: Gretton et al. (2012), Journal of Machine Learning
+Research 13:723; Gretton et al. (2008), Advances in Neural Information Processing Systems 20; Rahimi & Recht (2007),
+ibid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from invarmr.arrays import FloatArray, IntArray
+from invarmr.data.cohort import Cohort
+from invarmr.data.latent_instruments import LatentInstruments
+from invarmr.linalg.symmetric import inverse_root
+
+__all__ = ["LawTest", "independence_test", "law_tests", "shape_test"]
+
+N_FEATURES = 64
+MOST_DIRECTIONS = 10
+"""Of W (the least invariant) and of V (the most variable between environments) that enter."""
+FEWEST_PEOPLE = 50
+"""Held-out people that an environment needs to take part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LawTest:
+    """One test on held-out people.
+
+    Parameters
+    ----------
+    name, null
+        What is tested, and the null hypothesis in words.
+    statistic, p_value
+        (1 + #{permuted statistic >= statistic}) / (permutations + 1).
+    n_samples
+        Held-out people used.
+    """
+
+    name: str
+    null: str
+    statistic: float
+    p_value: float
+    n_samples: int
+
+
+def law_tests(
+    cohort: Cohort, latent: LatentInstruments, *, seed: int, n_permutations: int = 199, max_samples: int = 4_000
+) -> tuple[LawTest, ...]:
+    """Test shape and independence of the learned instruments on people held out when learning.
+
+    Parameters
+    ----------
+    cohort
+        The people learned from.
+    latent
+        What was learned, with folds.
+    seed, n_permutations
+        Of features, permutations and the choice of at most `max_samples` people.
+
+    Returns
+    -------
+    tuple
+        Empty where the tests cannot be made: allele copies, nobody held out, fewer than two environments with 50
+        held-out people. The second test is left out where no direction was set aside.
+    """
+    seen = cohort.represented(latent) if latent.n_latent else cohort
+    if seen.instrument_kind == "genotype" or not latent.n_latent or latent.trained_loadings is None:
+        return ()
+    if latent.fold is None or not latent.held_out:
+        return ()
+    people = np.flatnonzero(np.isin(latent.fold, latent.held_out))
+    counts = np.bincount(cohort.environment[people], minlength=len(cohort.environments))
+    people = people[counts[cohort.environment[people]] >= FEWEST_PEOPLE]
+    if np.count_nonzero(counts >= FEWEST_PEOPLE) < 2:
+        return ()
+    generator = np.random.default_rng(seed)
+    if len(people) > max_samples:
+        people = np.sort(generator.choice(people, max_samples, replace=False))
+    _, codes = np.unique(cohort.environment[people], return_inverse=True)
+    centred = seen.instruments.read(people).astype(np.float64) - latent.center
+    W = centred @ latent.trained_loadings[:, -MOST_DIRECTIONS:]
+    V = centred @ latent.confounded_loadings[:, -MOST_DIRECTIONS:]
+    found = [shape_test(W, codes, generator=generator, n_permutations=n_permutations)]
+    if V.shape[1]:
+        found.append(independence_test(W, V, codes, generator=generator, n_permutations=n_permutations))
+    return tuple(found)
+
+
+def shape_test(W: FloatArray, codes: IntArray, *, generator: np.random.Generator, n_permutations: int = 199) -> LawTest:
+    """Test that W (n, p), whitened within environments, has the same law in each."""
+    white = _within(W, codes)
+    features = _features(white, generator)
+    sizes = np.bincount(codes)
+
+    def statistic(labels: IntArray) -> float:  # under the null whitened people are exchanged, and whitened anew
+        values = features(_within(white, labels))
+        means = np.stack([values[labels == e].mean(axis=0) for e in range(len(sizes))])
+        return float(sizes @ np.sum((means - sizes @ means / sizes.sum()) ** 2, axis=1))
+
+    observed = statistic(codes)
+    drawn = [statistic(generator.permutation(codes)) for _ in range(n_permutations)]
+    return LawTest(
+        name="same shape in every environment",
+        null="the learned instruments, centred and whitened within environments, have the same law in all of them",
+        statistic=observed,
+        p_value=_p(observed, drawn),
+        n_samples=len(W),
+    )
+
+
+def independence_test(
+    W: FloatArray, V: FloatArray, codes: IntArray, *, generator: np.random.Generator, n_permutations: int = 199
+) -> LawTest:
+    """Test that W (n, p), less its linear fit on V (n, q), is independent of V within environments."""
+    V = _within(V, codes)
+    groups = [np.flatnonzero(codes == e) for e in range(int(codes.max()) + 1)]
+    W = _residual(_within(W, codes), V, groups)
+    of_w, of_v = _features(_within(W, codes), generator), _features(V, generator)
+    psi = of_v(V)
+    for group in groups:
+        psi[group] -= psi[group].mean(axis=0)
+
+    def statistic(values: FloatArray) -> float:
+        phi = of_w(_within(values, codes))
+        return float(sum(np.sum((phi[group].T @ psi[group]) ** 2) / len(group) for group in groups))
+
+    observed = statistic(W)
+    drawn = []
+    for _ in range(n_permutations):
+        order = np.empty(len(W), dtype=np.intp)
+        for group in groups:
+            order[group] = generator.permutation(group)
+        drawn.append(statistic(_residual(W[order], V, groups)))
+    return LawTest(
+        name="independence beyond correlation",
+        null="in every environment the learned instruments, less a linear fit, are independent of what was set aside",
+        statistic=observed,
+        p_value=_p(observed, drawn),
+        n_samples=len(W),
+    )
+
+
+def _p(observed: float, drawn: list[float]) -> float:
+    return (1 + sum(value >= observed for value in drawn)) / (len(drawn) + 1)
+
+
+def _within(X: FloatArray, codes: IntArray) -> FloatArray:
+    """Centre and whiten within every environment; a direction without variance stays at 0."""
+    out = np.empty_like(X)
+    for e in range(int(codes.max()) + 1):
+        group = codes == e
+        centred = X[group] - X[group].mean(axis=0)
+        out[group] = centred @ inverse_root(centred.T @ centred / len(centred))
+    return out
+
+
+def _residual(W: FloatArray, V: FloatArray, groups: Sequence[IntArray]) -> FloatArray:
+    """W less its least-squares fit on V, which is centred and white within every group."""
+    out = np.empty_like(W)
+    for group in groups:
+        w, v = W[group] - W[group].mean(axis=0), V[group]
+        out[group] = w - v @ (v.T @ w / len(group))
+    return out
+
+
+def _features(X: FloatArray, generator: np.random.Generator) -> Callable[[FloatArray], FloatArray]:
+    """Random Fourier features of the Gaussian kernel whose bandwidth is the median distance between rows of X."""
+    first, second = generator.integers(0, len(X), (2, 500))
+    distance = np.sqrt(np.sum((X[first] - X[second]) ** 2, axis=1))
+    bandwidth = float(np.median(distance[distance > 0])) if np.any(distance > 0) else 1.0
+    omega = generator.normal(size=(X.shape[1], N_FEATURES)) / bandwidth
+    phase = generator.uniform(0, 2 * np.pi, N_FEATURES)
+    return lambda values: np.cos(values @ omega + phase)
