@@ -16,9 +16,9 @@ def codes(n: int, environments: int = 2) -> np.ndarray:
 
 
 def test_size_of_both_tests_with_moving_means_and_covariances() -> None:
-    """Under the null the law keeps its shape while V moves as it likes; 80 draws at level 0.1."""
+    """Under the null the law keeps its shape while V moves as it likes; 200 draws at level 0.1."""
     rejected = np.zeros(2)
-    for seed in range(80):
+    for seed in range(200):
         rng = np.random.default_rng(seed)
         k = codes(150)
         W = rng.exponential(size=(300, 2)) @ np.array([[1.0, 0.4], [0.0, 1.0]])
@@ -27,7 +27,7 @@ def test_size_of_both_tests_with_moving_means_and_covariances() -> None:
         shape = shape_test(W, k, generator=generator, n_permutations=19)
         apart = independence_test(W, V, k, generator=generator, n_permutations=19)
         rejected += [shape.p_value <= 0.1, apart.p_value <= 0.1]
-    low, high = stats.binom.interval(0.999, 80, 0.1)
+    low, high = stats.binom.interval(0.999, 200, 0.1)
     assert (rejected >= low).all(), rejected
     assert (rejected <= high).all(), rejected
 

@@ -8,10 +8,13 @@ import polars as pl
 import pytest
 
 from invarmr.report.html import write_report
+from invarmr.simulate.latent import simulate_latent
+from invarmr.simulate.latent_design import LatentDesign
 from invarmr.study.archive import Archive
 from invarmr.study.config import StudyConfig
 from invarmr.study.read import read_cohort
 from invarmr.study.run import run_study
+from invarmr.study.simulated_latent import write_latent_study
 
 pytestmark = pytest.mark.usefixtures("no_report")
 
@@ -459,14 +462,15 @@ def test_read_cohort_from_a_path_or_settings(small_study):
     assert cohort.account.variants.height == 8
 
 
-def test_scores_by_default_climb_the_ladder_and_say_so(tmp_path, linear_scores):
-    result = invarmr.run_study(linear_scores, out=tmp_path / "out")
-    verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
+def test_scores_by_default_climb_the_ladder_and_say_so(tmp_path, run):
+    design = LatentDesign(mixing="poly1", n_samples=600)
+    out = run(write_latent_study(simulate_latent(design, seed=1), tmp_path / "study", learner="auto"))
+    verdict = json.loads((out / "verdict.json").read_text())
     assert [(step["learner"], step["passed"]) for step in verdict["ladder"]] == [("stationary", True)]
-    assert result.verdict.status == "identified"
-    table = pl.read_csv(tmp_path / "out" / "diagnostics.tsv", separator="\t")
+    assert verdict["status"] == "identified"
+    assert any("shape" in reason for reason in verdict["reasons"])
+    table = pl.read_csv(out / "diagnostics.tsv", separator="\t")
     laws = table.filter(pl.col("test").is_in(["same shape in every environment", "independence beyond correlation"]))
     assert laws["applies"].to_list() == [True, True]
-    assert any("same shape" in reason for reason in verdict["reasons"])
-    page = (tmp_path / "out" / "report.html").read_text()
-    assert "Learners tried, from the simplest up" in page
+    assert "Learners tried, from the simplest up" in (out / "report.html").read_text()
+    assert Archive(out).latent.ladder[0].learner == "stationary"

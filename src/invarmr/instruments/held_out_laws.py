@@ -5,14 +5,18 @@ confounded part can match both. Two tests, on held-out people, of what means and
 
 * **same shape**: W, centred and whitened within every environment, has the same law in all of them. Statistic
   sum_e n_e ||m_e - m||^2, m_e the mean in environment e of random Fourier features cos(omega'w + b) of the Gaussian
-  kernel (MMD; median heuristic); reference: labels permuted over people, whitened anew each time.
+  kernel (MMD; median heuristic); reference: environment labels permuted over people.
 * **independence beyond correlation**: W, its least-squares fit on V within the environment taken out, is independent of
   V within every environment. Statistic sum_e n_e ||cov_e(phi(w), psi(v))||^2 with such features of both (HSIC);
-  reference: W permuted over people within environments, the fit taken out anew each time.
+  reference: W permuted over people within environments.
 
-The error of learning a linear map, W^ = W + L V with L of order n^-1/2, moves means and covariances to first order, but
-by the independence of W and V not the whitened law and not the dependence that is left after the linear fit: neither
-test has to allow for it. Allele copies cannot keep their law where frequencies differ; the tests are for scores.
+Features are taken of fitted quantities, and permuting these must be as good as fitting anew. To first order, centring
+and whitening w move the mean of phi by -E[d phi]'m - tr(E[w d phi']'(C - 1)) / 2, m and C the mean and covariance of w
+before; so phi - E[d phi]'w - tr(E[w d phi']'(w w' - 1)) / 2 takes its place, whose mean is the same and whose variance
+is right. Taking the linear fit on v out of w moves the covariance with psi by a multiple of E[v psi]; so psi is taken
+less its own linear fit on v, and phi less its own on w. By the independence of W and V the error of learning a linear
+map (W^ = W + L V, V^ = V + M W, with L and M of order n^-1/2) then moves neither statistic to first order and need not
+be allowed for. Allele copies cannot keep their law where frequencies differ; the tests are for scores.
 
 Symbols: W (n, p), V (n, q), codes of E environments. Sources: Gretton et al. (2012), Journal of Machine Learning
 Research 13:723; Gretton et al. (2008), Advances in Neural Information Processing Systems 20; Rahimi & Recht (2007),
@@ -21,7 +25,7 @@ ibid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,13 +111,14 @@ def law_tests(
 def shape_test(W: FloatArray, codes: IntArray, *, generator: np.random.Generator, n_permutations: int = 199) -> LawTest:
     """Test that W (n, p), whitened within environments, has the same law in each."""
     white = _within(W, codes)
-    features = _features(white, generator)
+    features, slopes, bends = _features(white, generator)
+    squares = np.einsum("ni,nj->nij", white, white) - np.eye(white.shape[1])
+    features = features - features.mean(axis=0) - white @ slopes - np.tensordot(squares, bends, 2) / 2
     sizes = np.bincount(codes)
 
-    def statistic(labels: IntArray) -> float:  # under the null whitened people are exchanged, and whitened anew
-        values = features(_within(white, labels))
-        means = np.stack([values[labels == e].mean(axis=0) for e in range(len(sizes))])
-        return float(sizes @ np.sum((means - sizes @ means / sizes.sum()) ** 2, axis=1))
+    def statistic(labels: IntArray) -> float:
+        sums = np.stack([features[labels == e].sum(axis=0) for e in range(len(sizes))])
+        return float(np.sum(np.sum(sums**2, axis=1) / sizes))  # the grand mean of the features is 0
 
     observed = statistic(codes)
     drawn = [statistic(generator.permutation(codes)) for _ in range(n_permutations)]
@@ -130,25 +135,21 @@ def independence_test(
     W: FloatArray, V: FloatArray, codes: IntArray, *, generator: np.random.Generator, n_permutations: int = 199
 ) -> LawTest:
     """Test that W (n, p), less its linear fit on V (n, q), is independent of V within environments."""
-    V = _within(V, codes)
     groups = [np.flatnonzero(codes == e) for e in range(int(codes.max()) + 1)]
-    W = _residual(_within(W, codes), V, groups)
-    of_w, of_v = _features(_within(W, codes), generator), _features(V, generator)
-    psi = of_v(V)
+    V = _within(V, codes)
+    W = _within(_residual(W, V, groups), codes)
+    phi, psi = _features(W, generator)[0], _features(V, generator)[0]
     for group in groups:
+        phi[group] -= phi[group].mean(axis=0)
         psi[group] -= psi[group].mean(axis=0)
+    phi, psi = _residual(phi, W, groups), _residual(psi, V, groups)
 
-    def statistic(values: FloatArray) -> float:
-        phi = of_w(_within(values, codes))
-        return float(sum(np.sum((phi[group].T @ psi[group]) ** 2) / len(group) for group in groups))
+    def statistic(orders: Sequence[IntArray]) -> float:
+        pairs = zip(groups, orders, strict=True)
+        return float(sum(np.sum((phi[order].T @ psi[group]) ** 2) / len(group) for group, order in pairs))
 
-    observed = statistic(W)
-    drawn = []
-    for _ in range(n_permutations):
-        order = np.empty(len(W), dtype=np.intp)
-        for group in groups:
-            order[group] = generator.permutation(group)
-        drawn.append(statistic(_residual(W[order], V, groups)))
+    observed = statistic(groups)
+    drawn = [statistic([generator.permutation(group) for group in groups]) for _ in range(n_permutations)]
     return LawTest(
         name="independence beyond correlation",
         null="in every environment the learned instruments, less a linear fit, are independent of what was set aside",
@@ -181,11 +182,16 @@ def _residual(W: FloatArray, V: FloatArray, groups: Sequence[IntArray]) -> Float
     return out
 
 
-def _features(X: FloatArray, generator: np.random.Generator) -> Callable[[FloatArray], FloatArray]:
-    """Random Fourier features of the Gaussian kernel whose bandwidth is the median distance between rows of X."""
+def _features(X: FloatArray, generator: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Random Fourier features (n, m) of the Gaussian kernel, E[d phi] (p, m) and E[w d phi'] (p, p, m), symmetric.
+
+    The bandwidth is the median distance between rows of X.
+    """
     first, second = generator.integers(0, len(X), (2, 500))
     distance = np.sqrt(np.sum((X[first] - X[second]) ** 2, axis=1))
     bandwidth = float(np.median(distance[distance > 0])) if np.any(distance > 0) else 1.0
     omega = generator.normal(size=(X.shape[1], N_FEATURES)) / bandwidth
-    phase = generator.uniform(0, 2 * np.pi, N_FEATURES)
-    return lambda values: np.cos(values @ omega + phase)
+    angle = X @ omega + generator.uniform(0, 2 * np.pi, N_FEATURES)
+    falling = -np.sin(angle)
+    bends = (X.T @ falling / len(X))[:, None, :] * omega
+    return np.cos(angle), falling.mean(axis=0) * omega, (bends + bends.swapaxes(0, 1)) / 2
