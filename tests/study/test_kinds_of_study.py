@@ -463,7 +463,7 @@ def test_read_cohort_from_a_path_or_settings(small_study):
 
 
 def test_scores_by_default_climb_the_ladder_and_say_so(tmp_path, run):
-    design = LatentDesign(mixing="poly1", n_samples=600)
+    design = LatentDesign(mixing="poly1", n_samples=3000)
     out = run(write_latent_study(simulate_latent(design, seed=1), tmp_path / "study", learner="auto"))
     verdict = json.loads((out / "verdict.json").read_text())
     assert [(step["learner"], step["passed"]) for step in verdict["ladder"]] == [("stationary", True)]
