@@ -37,11 +37,13 @@ SETS = {
 FILES = {
     "balance.tsv", "components.tsv", "diagnostics.tsv", "eigenvalues.tsv", "environments.tsv", "estimates.tsv",
     "instruments.parquet", "loadings.tsv", "provenance.json", "report.html", "samples.tsv", "truth.json",
-    "variants.tsv", "verdict.json", "state/cohort.parquet", "state/instruments.npz", "state/latent.json",
-    "state/latent.npz", "state/moments.npz",
+    "variants.tsv", "verdict.json", "stratification.tsv", "component_counts.tsv", "meta_analysis.tsv",
+    "effect_curve.tsv", "confidence_sets.tsv", "state/cohort.parquet", "state/instruments.npz", "state/latent.json",
+    "state/latent.npz", "state/moments.npz", "negative_controls.tsv",
 }  # fmt: skip
 TABLES = ("estimates.tsv", "diagnostics.tsv", "verdict.json", "loadings.tsv", "variants.tsv", "samples.tsv",
-          "balance.tsv", "environments.tsv", "eigenvalues.tsv", "components.tsv")  # fmt: skip
+          "balance.tsv", "environments.tsv", "eigenvalues.tsv", "components.tsv", "stratification.tsv",
+          "component_counts.tsv", "meta_analysis.tsv", "effect_curve.tsv", "confidence_sets.tsv")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ __all__ = ["AdmixtureDesign", "SimulatedCohort", "simulate_admixture"]
 
 _PURPOSES = (
     "sites", "ancestry", "instruments", "variants", "genotypes", "effects", "confounder", "covariates", "exposure",
-    "outcome", "gwas", "missing",
+    "outcome", "gwas", "missing", "negative_control",
 )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def simulate_admixture(
     --------
     >>> cohort = simulate_admixture(AdmixtureDesign(n_samples=200, n_instruments=20, n_variants=50), seed=1)
     >>> cohort.calls.shape, cohort.phenotypes.columns
-    ((50, 200), ['IID', 'site', 'exposure', 'outcome', 'age', 'sex'])
+    ((50, 200), ['IID', 'site', 'exposure', 'outcome', 'age', 'sex', 'negative_control'])
     """
     design = AdmixtureDesign() if design is None else design
     panel = (load_reference_panel() if panel is None else panel).restricted_to(design.populations)
@@ -123,6 +123,7 @@ def simulate_admixture(
     age, sex = traits.covariates(design.n_samples, rng=streams["covariates"])
     exposure = traits.exposure(score, confounder, age, sex, design=design, rng=streams["exposure"])
     outcome = traits.outcome(exposure, confounder, age, sex, design=design, rng=streams["outcome"])
+    control = traits.negative_control(confounder, design=design, rng=streams["negative_control"])
     mosaic.lose_calls(calls, rate=design.missing_rate, rng=streams["missing"])
     variants = panel.variants[rows]
     width = len(str(design.n_samples))
@@ -131,6 +132,7 @@ def simulate_admixture(
     weights = _gwas(variants[acting], effects, frequency, size=design.gwas_samples, rng=streams["gwas"])
     sites = np.array(design.site_labels())[site]
     phenotypes = {"IID": ids, "site": sites, "exposure": exposure, "outcome": outcome.values, "age": age, "sex": sex}
+    phenotypes["negative_control"] = control
     proportions = {f"ancestry_{name}": ancestry[:, k] for k, name in enumerate(panel.populations)}
     return SimulatedCohort(
         calls=read_only(calls),

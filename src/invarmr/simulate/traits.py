@@ -15,7 +15,16 @@ from scipy.stats import norm
 from invarmr.arrays import FloatArray, IntArray
 from invarmr.simulate.admixture_design import AGE_MEAN, AGE_SD, AdmixtureDesign
 
-__all__ = ["Outcome", "ancestry_confounder", "covariates", "exposure", "genetic_score", "outcome", "scale_effects"]
+__all__ = [
+    "Outcome",
+    "ancestry_confounder",
+    "covariates",
+    "exposure",
+    "genetic_score",
+    "negative_control",
+    "outcome",
+    "scale_effects",
+]
 
 _SAMPLES_AT_ONCE = 16_384
 
@@ -117,3 +126,9 @@ def outcome(
         effect=float(norm.pdf(liability - threshold).mean() * design.effect),
         scale="average risk difference per unit of exposure",
     )
+
+
+def negative_control(confounder: FloatArray, *, design: AdmixtureDesign, rng: np.random.Generator) -> FloatArray:
+    """outcome_confounding * H + N(0, 1), (samples,): confounded as the outcome is, and nothing acts on it."""
+    values: FloatArray = design.outcome_confounding * confounder + rng.standard_normal(confounder.size)
+    return values

@@ -18,6 +18,7 @@ from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import DimensionStep, LadderStep, LatentInstruments, Leak
 from invarmr.data.moments import EnvironmentMoments, merge_moments
 from invarmr.data.representation import RepresentedInstruments
+from invarmr.diagnostics.negative_controls import ControlTrait, Role
 from invarmr.errors import InputError
 from invarmr.io.plink import open_genotypes
 from invarmr.provenance import check_fingerprint, describe_run, fingerprint
@@ -67,6 +68,18 @@ class Archive:
             _check_content(recorded, since=self.provenance["started"])
         with np.load(require(self.folder, "state/instruments.npz", "read")) as stored:
             return _cohort(self.config, frame, dict(stored))
+
+    @cached_property
+    def negative_controls(self) -> tuple[ControlTrait, ...]:
+        """Negative controls of the people; none where the study names none."""
+        frame = pl.read_parquet(require(self.folder, "state/cohort.parquet", "read"))
+        asked = self.config.negative_controls
+        roles: tuple[tuple[Role, tuple[str, ...]], ...] = (("outcome", asked.outcomes), ("exposure", asked.exposures))
+        return tuple(
+            ControlTrait(name, role, frame[f"negative_control:{role}:{name}"].to_numpy())
+            for role, names in roles
+            for name in names
+        )
 
     @cached_property
     def moments(self) -> tuple[EnvironmentMoments, ...]:
@@ -164,6 +177,7 @@ def _frame(study: ReadStudy) -> pl.DataFrame:
     }
     for role, values, names in _groups(cohort, study.scores):
         columns |= {f"{role}:{name}": values[:, i] for i, name in enumerate(names)}
+    columns |= {f"negative_control:{item.role}:{item.name}": item.values for item in study.negative_controls}
     if cohort.cluster is not None:
         columns["cluster"] = cohort.cluster
     if len(study.sample_index):

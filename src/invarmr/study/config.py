@@ -21,6 +21,7 @@ __all__ = [
     "GenotypesConfig",
     "InstrumentsConfig",
     "LearnConfig",
+    "NegativeControlsConfig",
     "PhenotypesConfig",
     "QualityControlConfig",
     "RunConfig",
@@ -155,6 +156,23 @@ class EstimateConfig(_Section):
     std_errors: Literal["many-instrument", "homoskedastic", "robust", "clustered"] = "many-instrument"
 
 
+class NegativeControlsConfig(_Section):
+    """`[negative_controls]`: columns of the phenotype table that share the confounders and cannot show an effect."""
+
+    outcomes: tuple[ColumnName, ...] = ()
+    """Traits with the outcome's confounders that the exposure cannot change."""
+    exposures: tuple[ColumnName, ...] = ()
+    """Traits with the exposure's confounders that cannot change the outcome."""
+
+    @model_validator(mode="after")
+    def _each_named_once(self) -> Self:
+        names = (*self.outcomes, *self.exposures)
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"negative controls must be named once, but {first_few(repeated)} comes more than once")
+        return self
+
+
 class TruthConfig(_Section):
     """`[truth]`: what was simulated, in simulated studies only."""
 
@@ -174,7 +192,7 @@ class StudyConfig(_Section):
 
     Attributes
     ----------
-    genotypes, phenotypes, instruments, quality_control, components, learn, estimate, truth, run
+    genotypes, phenotypes, instruments, quality_control, components, learn, estimate, negative_controls, truth, run
         The sections of the study file. `genotypes` is None where the instruments are columns of the phenotype
         table, `truth` is None outside simulated studies, the others have defaults.
     """
@@ -186,6 +204,7 @@ class StudyConfig(_Section):
     components: ComponentsConfig = ComponentsConfig()
     learn: LearnConfig = LearnConfig()
     estimate: EstimateConfig = EstimateConfig()
+    negative_controls: NegativeControlsConfig = NegativeControlsConfig()
     truth: TruthConfig | None = None
     run: RunConfig = RunConfig()
 
@@ -209,13 +228,23 @@ class StudyConfig(_Section):
     def _scores_have_no_other_role(self) -> None:
         table = self.phenotypes
         others = (table.sample_id, table.exposure, table.outcome, table.environment, *table.covariates)
-        for place, names in (("instruments", self.instruments.columns), ("components", self.components.columns)):
+        controls = (*self.negative_controls.outcomes, *self.negative_controls.exposures)
+        scores = (*self.instruments.columns, *self.components.columns)
+        for place, names in (
+            ("instruments", self.instruments.columns),
+            ("components", self.components.columns),
+            ("negative_controls", controls),
+        ):
             taken = [name for name in names if name in others]
             if taken:
+                key = "" if place == "negative_controls" else " columns"
                 raise ValueError(
-                    f"[{place}] columns names {first_few(taken)}, which has another role in [phenotypes]; name each "
+                    f"[{place}]{key} names {first_few(taken)}, which has another role in [phenotypes]; name each "
                     "column once"
                 )
+        both = [name for name in controls if name in scores]
+        if both:
+            raise ValueError(f"[negative_controls] names {first_few(both)}, which is an instrument or a component")
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:

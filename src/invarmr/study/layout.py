@@ -20,6 +20,7 @@ from invarmr.errors import InputError
 
 __all__ = [
     "OUTPUTS",
+    "STRATIFICATION",
     "VERBS",
     "forget_after",
     "require",
@@ -31,6 +32,16 @@ __all__ = [
 ]
 
 VERBS = ("read", "learn", "estimate", "diagnose", "report")
+
+STRATIFICATION = (
+    "stratification.tsv",
+    "component_counts.tsv",
+    "meta_analysis.tsv",
+    "negative_controls.tsv",
+    "effect_curve.tsv",
+    "confidence_sets.tsv",
+)
+"""Tables of the stratification battery; each is absent where it has no rows."""
 
 OUTPUTS: dict[str, tuple[str, ...]] = {
     "read": (
@@ -45,7 +56,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     ),
     "learn": ("loadings.tsv", "instruments.parquet", "eigenvalues.tsv", "state/latent.npz", "state/latent.json"),
     "estimate": ("estimates.tsv",),
-    "diagnose": ("diagnostics.tsv", "environments.tsv", "balance.tsv", "verdict.json"),
+    "diagnose": ("diagnostics.tsv", "environments.tsv", "balance.tsv", "verdict.json", *STRATIFICATION),
     "report": ("report.html",),
 }
 """Files of each verb, relative to the archive; some are absent where they do not apply."""

@@ -58,11 +58,12 @@ def read_phenotypes(config: StudyConfig) -> Phenotypes:
     path = settings.path
     scores = config.instruments.columns
     components = config.components.columns
+    controls = (*config.negative_controls.outcomes, *config.negative_controls.exposures)
     texts = [name for name in (settings.sample_id, settings.environment, settings.cluster) if name is not None]
     texts += list(settings.categorical)
     numbers = [settings.exposure, settings.outcome, *settings.covariates, *scores, *components]
     frame = read_table(path, string_columns=texts, missing_codes=settings.missing_codes)
-    require_columns(frame, list(dict.fromkeys([*texts, *numbers])), path)
+    require_columns(frame, list(dict.fromkeys([*texts, *numbers, *controls])), path)
     frame = frame.with_columns(pl.col(pl.String).str.strip_chars().replace("", None))  # parquet may hold blanks
     _check_sample_ids(frame[settings.sample_id], str(path))
     if settings.environment is None:
@@ -73,7 +74,7 @@ def read_phenotypes(config: StudyConfig) -> Phenotypes:
     numeric = [name for name in dict.fromkeys(numbers) if name not in settings.categorical]
     frame = frame.with_columns(
         _as_number(frame[name], str(path), settings.missing_codes, covariate=name in settings.covariates)
-        for name in numeric
+        for name in (*numeric, *controls)
     )
     frame, covariates = _indicators(frame, settings.covariates, settings.categorical)
     lost = [Lost("read", *row, "in the phenotype table") for row in _count(frame)]
@@ -87,6 +88,12 @@ def read_phenotypes(config: StudyConfig) -> Phenotypes:
             f"{path}: no sample has all of {first_few(dict.fromkeys(needed), 20)}. {_what_is_missing(lost)} Check the "
             "columns and missing codes, or leave a column out."
         )
+    for name in controls:
+        if frame[name].n_unique() - (frame[name].null_count() > 0) < 2:
+            raise InputError(
+                f"{path}: the negative control {name} must vary among the people of the study, but does not. Check the "
+                "column, or leave it out of [negative_controls]."
+            )
     return Phenotypes(frame, covariates, tuple(lost))
 
 

@@ -13,6 +13,7 @@ from invarmr.arrays import FloatArray, IntArray, StrArray
 from invarmr.data.cohort import Account, Cohort
 from invarmr.data.genotypes import GenotypeReader
 from invarmr.data.instrument_source import ArrayInstruments, GenotypeInstruments, InstrumentSource, StackedInstruments
+from invarmr.diagnostics.negative_controls import ControlTrait, Role
 from invarmr.errors import InputError, first_few
 from invarmr.genetics.ancestry import principal_components
 from invarmr.genetics.thinning import thin_variants
@@ -46,12 +47,15 @@ class ReadStudy:
         The settled variants; None without genotypes.
     scores
         (n, s) instruments that are columns of the phenotype table.
+    negative_controls
+        Negative controls, NaN where missing.
     """
 
     cohort: Cohort
     sample_index: IntArray
     variants: SettledVariants | None
     scores: FloatArray
+    negative_controls: tuple[ControlTrait, ...] = ()
 
 
 def read_cohort(study: str | Path | StudyConfig) -> Cohort:
@@ -123,7 +127,17 @@ def read_study(config: StudyConfig, progress: Progress | None = None) -> ReadStu
             ),
         ),
     )
-    return ReadStudy(cohort, index, variants, scores)
+    return ReadStudy(cohort, index, variants, scores, _negative_controls(config, frame))
+
+
+def _negative_controls(config: StudyConfig, frame: pl.DataFrame) -> tuple[ControlTrait, ...]:
+    asked = config.negative_controls
+    roles: tuple[tuple[Role, tuple[str, ...]], ...] = (("outcome", asked.outcomes), ("exposure", asked.exposures))
+    return tuple(
+        ControlTrait(name, role, frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy())
+        for role, names in roles
+        for name in names
+    )
 
 
 def open_instruments(

@@ -41,6 +41,9 @@ variants = "instruments.tsv"
 [learn]
 method = "stationary"
 
+[negative_controls]
+outcomes = ["negative_control"]
+
 [truth]
 path = "truth.json"
 samples = "truth_samples.tsv"

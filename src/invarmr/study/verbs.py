@@ -24,9 +24,10 @@ from invarmr.report.html import write_report
 from invarmr.study.archive import Archive
 from invarmr.study.config import StudyConfig
 from invarmr.study.estimates import all_estimates, headline_design
-from invarmr.study.layout import forget_after, write_json, write_table
+from invarmr.study.layout import STRATIFICATION, forget_after, write_json, write_table
 from invarmr.study.progress import Progress
 from invarmr.study.read import read_study
+from invarmr.study.stratification import stratify_archive
 from invarmr.study.tables import (
     balance_table,
     components_table,
@@ -130,14 +131,23 @@ def diagnose_archive(archive: Archive) -> Verdict:
     held_out = None
     if latent is not None and latent.held_out:
         held_out = merge_moments([archive.moments[k] for k in latent.held_out])
+    estimate = estimator.fit(design)
     found = diagnose(
         design,
-        estimator.fit(design),
+        estimate,
         seed=archive.config.run.seed,
         held_out_moments=held_out,
         latent=latent,
     )
+    battery = stratify_archive(archive, design, estimate, found.environments)
+    found = replace(found, checks=found.checks + battery.checks)
+    tables = battery.tables()
     forget_after(archive.folder, "diagnose")
+    for name in STRATIFICATION:
+        if name in tables:
+            write_table(archive.folder / name, tables[name])
+        else:
+            (archive.folder / name).unlink(missing_ok=True)
     write_table(archive.folder / "diagnostics.tsv", diagnostics_table(found))
     write_table(archive.folder / "environments.tsv", environment_table(found.environments))
     write_table(archive.folder / "balance.tsv", balance_table(found.balance))
