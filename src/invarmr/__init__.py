@@ -26,6 +26,7 @@ _HOME = {
     "read_cohort": "study.read",
     "StationaryInstruments": "instruments.stationary",
     "AutomaticInstruments": "instruments.automatic",
+    "PolynomialInstruments": "instruments.polynomial",
     "AlleleScore": "instruments.allele_score",
     "OrdinaryLeastSquares": "estimators.kclass",
     "TwoStageLeastSquares": "estimators.kclass",

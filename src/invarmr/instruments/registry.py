@@ -15,6 +15,7 @@ __all__ = ["LEARNERS", "build_learner"]
 
 LEARNERS: Mapping[str, str] = {
     "stationary": "stationary:StationaryInstruments",
+    "polynomial": "polynomial:PolynomialInstruments",
     "auto": "automatic:AutomaticInstruments",
 }
 """Name in study files -> module in this room and class."""
