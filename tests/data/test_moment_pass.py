@@ -6,7 +6,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import invarmr
-from invarmr.data import moment_pass
+from invarmr.data import instrument_source, moment_pass
 from invarmr.data.genotypes import MISSING_CALL, GenotypeReader
 from invarmr.data.instrument_source import ArrayInstruments, GenotypeInstruments, InstrumentSource, StackedInstruments
 from invarmr.data.moment_pass import sum_groups
@@ -61,6 +61,7 @@ def test_every_group_has_the_moments_of_its_rows(monkeypatch, name, threads, sma
     if small:
         monkeypatch.setattr(moment_pass, "CHUNK", 16)
         monkeypatch.setattr(moment_pass, "BLOCK_BYTES", 300)
+        monkeypatch.setattr(instrument_source, "_SLAB", 2)
     source = sources()[name]
     generator = np.random.default_rng(5)
     others, group = generator.normal([40, 0, -7], [1, 2, 3], size=(N, 3)), generator.integers(-1, 6, N)

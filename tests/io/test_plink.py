@@ -312,13 +312,32 @@ def test_fixed_width_pgen_is_calls(tmp_path):
     assert reader.read(np.array([0]), np.arange(5)).tolist() == [[0, 1, 2, -9, 1]]
 
 
-def test_file_damaged_while_open(tmp_path):
-    pgen = write_pgen(tmp_path / "c", np.random.default_rng(1).integers(0, 3, (9, 100_000)))
-    reader = open_genotypes(pgen)
-    with pgen.open("r+b") as file:
+@pytest.mark.parametrize("kind", ["bed", "pgen"])
+def test_file_damaged_while_open(tmp_path, write_bed, kind):
+    calls = np.random.default_rng(1).integers(0, 3, (9, 100_000))
+    path = write_pgen(tmp_path / "c", calls) if kind == "pgen" else write_bed(tmp_path / "c", calls)
+    reader = open_genotypes(path)
+    with path.open("r+b") as file:
         file.truncate(100)
     with pytest.raises(InputError, match="could not be read"):
         reader.read(np.arange(9), np.arange(100_000))
+
+
+def test_a_bed_is_read_as_pgenlib_reads_it(tmp_path, write_bed):
+    generator = np.random.default_rng(7)
+    n = 1003
+    bed = write_bed(tmp_path / "c", generator.choice([0, 1, 2, MISSING_CALL], size=(6, n)))
+    reader, variants = open_genotypes(bed), np.array([5, 0, 2, 2])
+    for samples in (np.arange(n), np.arange(n - 1, n), np.arange(7, 800), np.arange(3, n, 11), np.array([0, 1, 997])):
+        expected = np.empty((4, len(samples)), dtype=np.int8)
+        other = pgenlib.PgenReader(str(bed).encode(), raw_sample_ct=n, variant_ct=6)
+        other.change_sample_subset(samples.astype(np.uint32))
+        other.read_list(variants.astype(np.uint32), expected)
+        other.close()
+        found = reader.read(variants, samples)
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == np.int8
+        assert found.flags.c_contiguous
 
 
 def test_many_variants_open_quickly(tmp_path, write_bed):

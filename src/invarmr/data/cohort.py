@@ -346,8 +346,8 @@ def _encode(labels: Sequence[Any] | ArrayLike, name: str, n: int) -> tuple[IntAr
 
 
 def _check_ids(ids: StrArray) -> None:
-    unique, counts = np.unique(ids, return_counts=True)
-    if (counts > 1).any():
+    if pl.Series(ids.tolist(), dtype=pl.String).n_unique() < len(ids):
+        unique, counts = np.unique(ids, return_counts=True)
         raise InputError(
             f"Sample ids must be unique, but {int((counts > 1).sum())} come more than once: "
             f"{first_few(unique[counts > 1])}. Keep one row per sample."

@@ -110,16 +110,20 @@ class CopySums(GroupSums):
         """Multiply a chunk of at most `CHUNK` samples; instruments int8 or float32, fastest in Fortran order."""
         rest = others - self._centre[group]
         pieces, units = _whole_pieces(rest)
-        copies = np.subtract(instruments.T, 1, dtype=np.float32, casting="unsafe")
-        gram, mixed, square = copies @ copies.T, copies @ pieces, rest.T @ rest
-        products = (mixed[:, 1:].reshape(len(copies), *units.shape) * units).sum(axis=1)
+        d = instruments.shape[1]
+        whole = np.empty((d + len(pieces), len(rest)), dtype=np.float32)
+        np.subtract(instruments.T, 1, out=whole[:d], casting="unsafe")
+        whole[d:] = pieces
+        product, square = (whole @ whole.T)[:d], rest.T @ rest  # of a matrix with itself: half the work of two products
+        gram, sums = product[:, :d], product[:, d]
+        mixed = (product[:, d + 1 :].reshape(d, *units.shape) * units).sum(axis=1)
 
         def add() -> None:
             cross = self.crossproduct[group]
             cross[self._z, self._z] += gram
-            cross[self._z, self._rest] += products
+            cross[self._z, self._rest] += mixed
             cross[np.ix_(self._rest, self._rest)] += square
-            self.mean[group, self._z] += mixed[:, 0]
+            self.mean[group, self._z] += sums
             self.mean[group, self._rest] += rest.sum(axis=0)
             self.n_samples[group] += len(rest)
 
@@ -140,18 +144,18 @@ _PIECES = 4
 
 
 def _whole_pieces(rest: FloatArray) -> tuple[NDArray[np.float32], FloatArray]:
-    """Split columns (k, w) into whole numbers below 2^12: ones and pieces (k, 1 + 4 w) float32, units (4, w).
+    """Split columns (k, w) into whole numbers below 2^12: ones and pieces (1 + 4 w, k) float32, units (4, w).
 
-    rest = sum_j units[j] * pieces[:, j], to 48 bits of each column's largest value; with copies in {-1, 0, 1} and
+    rest' = sum_j units[j] * pieces of j, to 48 bits of each column's largest value; with copies in {-1, 0, 1} and
     4,096 rows, products stay within the 24 bits that float32 holds exactly.
     """
     largest = np.abs(rest).max(axis=0, initial=0.0)
     unit = np.where(largest > 0, largest, 1.0) / (2**_PIECE_BITS - 1)
-    pieces, units = [np.ones((len(rest), 1), dtype=np.float32)], []
+    pieces, units = [np.ones((1, len(rest)), dtype=np.float32)], []
     for _ in range(_PIECES):
         whole = np.rint(rest / unit)
         rest = rest - whole * unit
-        pieces.append(whole.astype(np.float32))
+        pieces.append(whole.T.astype(np.float32))
         units.append(unit)
         unit = unit / 2**_PIECE_BITS
-    return np.hstack(pieces), np.stack(units)
+    return np.vstack(pieces), np.stack(units)

@@ -19,7 +19,7 @@ from invarmr.linalg.threads import threads_at_once
 
 __all__ = ["Track", "sum_groups"]
 
-BLOCK_BYTES = 2**25
+BLOCK_BYTES = 2**26
 """Memory that the instruments of one block of people take."""
 Others = Callable[[IntArray], FloatArray]
 Track = Callable[[Sequence[IntArray]], Iterable[IntArray]]

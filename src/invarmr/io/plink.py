@@ -1,7 +1,7 @@
-"""PLINK 1 (.bed/.bim/.fam) and PLINK 2 (.pgen/.pvar/.psam) genotypes, read in blocks through pgenlib.
+"""PLINK 1 (.bed/.bim/.fam) and PLINK 2 (.pgen/.pvar/.psam) genotypes, read in blocks.
 
-The counted allele is A1 (column 5) of a .bim and ALT of a .pvar. A .bed holds two bits a call, variant by
-variant: 00 two copies of A1, 01 missing, 10 one copy, 11 none.
+The calls of a .bed are read by `plink_bed`, everything else through pgenlib. The counted allele is A1 (column 5) of a
+.bim and ALT of a .pvar.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from invarmr.arrays import IntArray, StrArray, read_only
 from invarmr.data.genotypes import GenotypeReader
 from invarmr.errors import InputError
 from invarmr.io.delimited import existing_file
+from invarmr.io.plink_bed import BedCalls
 from invarmr.io.plink_tables import read_sample_ids, read_variants
 
 __all__ = ["PlinkReader", "genotype_files", "open_genotypes"]
@@ -51,6 +52,7 @@ class PlinkReader(GenotypeReader):
         self.sample_ids = read_only(sample_ids)
         self.has_dosages = has_dosages
         self._file = _opened(path, n_samples=len(sample_ids), n_variants=variants.height)
+        self._bed = BedCalls(path, len(sample_ids)) if path.suffix == ".bed" else None
         self._subset: NDArray[np.uint32] | None = None
         self._lock = Lock()
 
@@ -62,7 +64,7 @@ class PlinkReader(GenotypeReader):
         variants
             File indices, in any order.
         samples
-            Strictly increasing file indices. Reading the same samples again is cheaper than changing them.
+            Strictly increasing file indices. In a .pgen, reading the same samples again is cheaper than changing them.
 
         Returns
         -------
@@ -74,6 +76,11 @@ class PlinkReader(GenotypeReader):
         InputError
             The file is damaged.
         """
+        if self._bed is not None:
+            try:
+                return self._bed.read(variants, samples)
+            except OSError as error:
+                raise _damaged(self.path, error) from error
         rows = np.ascontiguousarray(variants, dtype=np.uint32)
         copies = np.empty((len(rows), len(samples)), dtype=np.float32 if self.has_dosages else np.int8)
         if copies.size == 0:
@@ -114,10 +121,7 @@ class PlinkReader(GenotypeReader):
                     self._subset = wanted.copy()
                 yield self._file
             except RuntimeError as error:
-                raise InputError(
-                    f"{self.path}: the genotypes could not be read ({error}); the file may be damaged. "
-                    "Check it with plink2 --validate."
-                ) from error
+                raise _damaged(self.path, error) from error
 
     def __reduce__(self) -> tuple[Callable[[Path], GenotypeReader], tuple[Path]]:
         return open_genotypes, (self.path,)
@@ -282,6 +286,12 @@ def _scan_index(read: Callable[[int], bytes], control: int, n_variants: int) -> 
     digits = np.frombuffer(lengths[: len(lengths) // length_bytes * length_bytes], dtype=np.uint8)
     total = int((digits.reshape(-1, length_bytes).astype(np.int64) @ (256 ** np.arange(length_bytes))).sum())
     return has_dosages, int.from_bytes(offsets[-8:], "little") + total
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path}: the genotypes could not be read ({error}); the file may be damaged. Check it with plink2 --validate."
+    )
 
 
 def _opened(path: Path, *, n_samples: int, n_variants: int) -> Any:  # noqa: ANN401 - pgenlib has no types

@@ -101,8 +101,8 @@ def read_sample_ids(path: Path) -> StrArray:
     columns = FAM_COLUMNS if header is None else header
     _require(path, columns, ("IID",))
     ids = split_fields(path, text, columns, keep=("IID",), first_line=first_line, what=what)["IID"]
-    repeated = ids.filter(ids.is_duplicated()).unique(maintain_order=True)
-    if repeated.len():
+    if ids.n_unique() < len(ids):
+        repeated = ids.filter(ids.is_duplicated()).unique(maintain_order=True)
         raise InputError(
             f"{path}: every sample id (IID) must be unique, but {repeated.len()} occur more than once: "
             f"{first_few(repeated)}. Make the ids unique, or remove the repeats with plink2."

@@ -80,6 +80,8 @@ def read_phenotypes(config: StudyConfig) -> Phenotypes:
     lost = [Lost("read", *row, "in the phenotype table") for row in _count(frame)]
     needed = [*numeric, *settings.categorical, *([settings.cluster] if settings.cluster else [])]
     for name in dict.fromkeys(needed):
+        if frame[name].null_count() == 0:
+            continue
         missing = frame.filter(pl.col(name).is_null())
         lost += [Lost("dropped", *row, f"{name} is missing") for row in _count(missing)]
         frame = frame.filter(pl.col(name).is_not_null())
@@ -118,8 +120,8 @@ def _check_sample_ids(ids: pl.Series, path: str) -> None:
     if ids.null_count():
         rows = np.flatnonzero(ids.is_null().to_numpy()) + 2
         raise InputError(f"{path}: every row needs a sample id ({ids.name}), but lines {first_few(rows)} have none.")
-    repeated = ids.filter(ids.is_duplicated()).unique(maintain_order=True)
-    if len(repeated):
+    if ids.n_unique() < len(ids):
+        repeated = ids.filter(ids.is_duplicated()).unique(maintain_order=True)
         raise InputError(
             f"{path}: sample ids ({ids.name}) must be unique, but {len(repeated)} come more than once: "
             f"{first_few(repeated)}. Keep one row per sample."
@@ -206,5 +208,6 @@ def columns_of(frame: pl.DataFrame, names: Sequence[str]) -> FloatArray:
 
 def encode(values: pl.Series) -> tuple[IntArray, tuple[str, ...]]:
     """Codes 0..L-1 of a text column, and its sorted levels."""
-    levels, codes = np.unique(values.cast(pl.String).to_numpy().astype(str), return_inverse=True)
-    return codes.astype(np.intp), tuple(levels.tolist())
+    texts = values.cast(pl.String)
+    levels = texts.unique().sort()
+    return texts.cast(pl.Enum(levels)).to_physical().to_numpy().astype(np.intp), tuple(levels.to_list())

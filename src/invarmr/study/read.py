@@ -178,8 +178,9 @@ def _match(
             f"in the genotype file ({first_few(ids)}). Name the column that holds the genotype file's ids in "
             "[phenotypes] sample_id."
         )
-    absent = frame.join(places, on=name, how="anti").group_by(_ENVIRONMENT).len().sort(_ENVIRONMENT)
-    lost += [Lost("dropped", str(label), int(size), "not in the genotype file") for label, size in absent.iter_rows()]
+    if matched.height < frame.height:
+        absent = frame.join(places, on=name, how="anti").group_by(_ENVIRONMENT).len().sort(_ENVIRONMENT)
+        lost += [Lost("dropped", str(label), int(n), "not in the genotype file") for label, n in absent.iter_rows()]
     unused = len(ids) - matched.height
     if unused:
         lost.append(Lost("dropped", "", unused, "in the genotype file without a complete row in the phenotype table"))
