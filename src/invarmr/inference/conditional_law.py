@@ -5,7 +5,8 @@ LR = (Q1 + Q2 - q + sqrt((Q1 + Q2 + q)^2 - 4 Q2 q)) / 2, and with B = cos^2(w) ~
 
     P(LR > m | q) = C int_0^{pi/2} P(chi2_k > m (m + q) / (m + q sin^2 w)) cos^{k-2} w dw,   C = 2 / B((k - 1)/2, 1/2).
 
-For k = 1 it is P(chi2_1 > m); for q = 0, P(chi2_k > m); as q grows it falls to P(chi2_1 > m).
+With d exposures, Q1 ~ chi2(d) and Q2 ~ chi2(k - d): cos^{k-d-1} w sin^{d-1} w, C = 2 / B((k - d)/2, d/2). For k = 1
+it is P(chi2_1 > m); for q = 0, P(chi2_k > m); as q grows it falls to P(chi2_1 > m).
 The integral is taken by Gauss-Legendre quadrature, 16 points on each of 54 or more panels that shrink toward both ends,
 down to 2^-26, so that every scale of m and q is resolved; each is cut in more pieces as k grows, because P(chi2_k > .)
 then turns from 0 to 1 within a relative width of sqrt(2 / k). It is taken in logarithms, so that far tails keep their
@@ -32,13 +33,13 @@ _PANELS = 27
 _POINTS = 16
 
 
-def log_conditional_p_value(statistic: float, strength: float, n_instruments: int) -> float:
+def log_conditional_p_value(statistic: float, strength: float, n_instruments: int, n_exposures: int = 1) -> float:
     """Natural logarithm of P(LR > m | q) for k instruments.
 
     Parameters
     ----------
-    statistic, strength, n_instruments
-        m >= 0, q >= 0 and k.
+    statistic, strength, n_instruments, n_exposures
+        m >= 0, q >= 0, k and d < k (or k = d = 1).
 
     Examples
     --------
@@ -47,7 +48,7 @@ def log_conditional_p_value(statistic: float, strength: float, n_instruments: in
     >>> round(float(np.exp(log_conditional_p_value(11.070497693516351, 0.0, 5))), 10)
     0.05
     """
-    m, q, k = statistic, strength, n_instruments
+    m, q, k, d = statistic, strength, n_instruments, n_exposures
     if m <= 0:
         return 0.0
     if k == 1:
@@ -56,8 +57,9 @@ def log_conditional_p_value(statistic: float, strength: float, n_instruments: in
         return float(log_survival_chi2(m, k))
     sine, log_cosine, log_weight = _nodes(math.ceil(math.sqrt(k / 40)))
     log_p = log_survival_chi2(m * ((m + q) / (m + q * sine)), k)
-    constant = np.log(2.0) - special.betaln((k - 1) / 2, 0.5)
-    return min(float(constant + special.logsumexp(log_p + (k - 2) * log_cosine + log_weight)), 0.0)
+    constant = np.log(2.0) - special.betaln((k - d) / 2, d / 2)
+    log_density = (k - d - 1) * log_cosine + (d - 1) / 2 * np.log(sine)
+    return min(float(constant + special.logsumexp(log_p + log_density + log_weight)), 0.0)
 
 
 @cache

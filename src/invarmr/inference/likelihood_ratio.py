@@ -30,6 +30,7 @@ from invarmr.inference.wald import check_level
 __all__ = [
     "conditional_likelihood_ratio_set",
     "conditional_likelihood_ratio_test",
+    "largest_accepted",
     "likelihood_ratio_set",
     "likelihood_ratio_test",
 ]
@@ -182,14 +183,29 @@ def conditional_likelihood_ratio_set(
 def _bound(form: ReducedForm, size: float) -> float:
     """The largest LR that is accepted along the line of effects; infinite where all are."""
     low, high = (float(root) for root in form.roots)
-    k = form.n_instruments
-    smallest = form.quantile(size)
-    if k == 1:
+    return largest_accepted(low, high, form.n_instruments, form.quantile(size), size)
+
+
+def largest_accepted(low: float, high: float, n_instruments: int, smallest: float, size: float) -> float:
+    """The largest LR that the conditional test accepts where q = high - LR; infinite where it accepts all.
+
+    Parameters
+    ----------
+    low, high
+        The smallest two roots of |A - lambda Omega|.
+    n_instruments
+        k of the conditional law.
+    smallest
+        The quantile at full strength, below which nothing is rejected.
+    size
+        1 - level.
+    """
+    if n_instruments == 1:
         return smallest
-    largest = min(float(stats.chi2.isf(size, k)), high - low)
+    largest = min(float(stats.chi2.isf(size, n_instruments)), high - low)
 
     def excess(m: float) -> float:
-        return log_conditional_p_value(m, max(high - m, 0.0), k) - math.log(size)
+        return log_conditional_p_value(m, max(high - m, 0.0), n_instruments) - math.log(size)
 
     if largest <= smallest or excess(largest) >= 0:
         return math.inf

@@ -24,13 +24,13 @@ import numpy as np
 from scipy import linalg, stats
 
 from invarmr.arrays import FloatArray
-from invarmr.data.design import IVDesign
+from invarmr.data.design import IVDesign, Partialled
 from invarmr.inference.effect_test import NotApplicable
 from invarmr.inference.learning_covariance import with_learning
 from invarmr.inference.tails import log_survival_chi2, log_survival_f
 from invarmr.linalg.symmetric import RANK_TOLERANCE, solve_on_range
 
-__all__ = ["ReducedForm", "Statistics", "reduced_form"]
+__all__ = ["ReducedForm", "Statistics", "form_of", "reduced_form"]
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,25 @@ def reduced_form(design: IVDesign, *, count_learning: bool = True) -> ReducedFor
     Raises
     ------
     NotApplicable
-        The instruments and controls explain the exposure or the outcome entirely, or the outcome is an exact multiple
-        of the exposure.
+        As of `form_of`.
     """
-    parts = design.partialled
+    form = form_of(design.partialled)
+    if not count_learning:
+        return form
+    return _with_roots(form.projected, with_learning(form.covariance, design), form.n_instruments, form.free)
+
+
+def form_of(parts: Partialled) -> ReducedForm:
+    """The reduced form from cross-products of the outcome and one exposure or several.
+
+    Raises
+    ------
+    NotApplicable
+        The instruments and controls explain an exposure or the outcome entirely, or the outcome is an exact multiple of
+        the exposure.
+    """
     free = parts.n_samples - parts.n_instruments - parts.n_controls
-    A = parts.projected
-    omega: FloatArray = (parts.total - A) / free
+    omega: FloatArray = (parts.total - parts.projected) / free
     scale = np.sqrt(np.clip(np.diag(omega), 0.0, None))
     noise = np.diag(omega) * free <= RANK_TOLERANCE * np.diag(parts.total)
     if noise.any() or linalg.eigvalsh(omega / np.outer(scale, scale))[0] <= RANK_TOLERANCE:
@@ -115,7 +127,10 @@ def reduced_form(design: IVDesign, *, count_learning: bool = True) -> ReducedFor
             "Given the controls, the instruments explain the exposure or the outcome entirely, or the outcome is an "
             "exact multiple of the exposure: there is no error to measure the effect against. Check the columns."
         )
-    omega = with_learning(omega, design) if count_learning else omega
+    return _with_roots(parts.projected, omega, parts.n_instruments, free)
+
+
+def _with_roots(A: FloatArray, omega: FloatArray, n_instruments: int, free: int) -> ReducedForm:
     roots = linalg.eigh(A, omega, eigvals_only=True)
-    roots[: max(len(omega) - parts.n_instruments, 0)] = 0.0
-    return ReducedForm(A, omega, parts.n_instruments, free, np.clip(roots, 0.0, None))
+    roots[: max(len(omega) - n_instruments, 0)] = 0.0
+    return ReducedForm(A, omega, n_instruments, free, np.clip(roots, 0.0, None))
