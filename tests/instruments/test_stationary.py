@@ -195,3 +195,22 @@ def test_held_out_tests_hold_their_size_on_split_moments(linear_study):
     p = np.minimum(p, 1.0)
     assert np.mean(p < 0.05) < 0.05 + 3.3 * np.sqrt(0.05 * 0.95 / 120)
     assert np.mean(p < 0.5) > 0.1
+
+
+def test_what_is_not_identified_is_named_with_what_would_identify_it() -> None:
+    rng = np.random.default_rng(4)
+    environment = np.repeat([0, 1], 2_000)
+    Z = rng.normal(size=(4_000, 4)) + np.outer(environment, [0.0, 0.0, 2.0, 0.3])
+    outcome = rng.normal(size=4_000)
+    cohort = invarmr.Cohort.from_arrays(
+        instrument=Z,
+        exposure=Z.sum(axis=1) + outcome,
+        outcome=outcome,
+        environment=environment,
+        instrument_names=["a", "b", "moved", "nudged"],
+    )
+    latent = invarmr.StationaryInstruments().fit(cohort, seed=1)
+    assert latent.verdict.status == "not identified"
+    assert latent.means_alone == ("moved",)
+    assert "(led by moved)" in latent.verdict.reasons[0]
+    assert "its mean lies off the line or plane" in latent.verdict.reasons[0]

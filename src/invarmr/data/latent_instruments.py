@@ -141,6 +141,8 @@ class LatentInstruments:
         Number of directions whose means differ between environments.
     covariance_informative
         True where the covariances of some directions of V differ between environments.
+    means_alone
+        Names of the instruments, at most three, that correlate most with the directions that shift in means alone.
     n_null
         Directions of the instruments without variance (duplicates, constants) that were dropped first.
     trained_loadings
@@ -173,6 +175,7 @@ class LatentInstruments:
     saturated: bool = False
     shift_rank: int = 0
     covariance_informative: bool = False
+    means_alone: tuple[str, ...] = ()
     n_null: int = 0
     trained_loadings: FloatArray | None = None
     learning_error: FloatArray | None = None
@@ -275,13 +278,15 @@ def identification_verdict(latent: LatentInstruments) -> Verdict:
             ),
         )
     if latent.saturated:
+        led = f" (led by {_listed(latent.means_alone)})" if latent.means_alone else ""
         return Verdict(
             "not identified",
             (
                 f"The instruments shift between environments in {_count(latent.shift_rank, 'direction')}, and "
-                "directions that shift in their means alone, without a detectable difference of covariances, are as "
-                "many as this number of environments can show: a further confounded direction could hide among the "
-                "learned instruments. One more environment, with shifts in other directions, would show it.",
+                f"directions that shift in their means alone{led}, without a detectable difference of covariances, are "
+                "as many as this number of environments can show: a further confounded direction could hide among the "
+                "learned instruments. One more environment would show it if its mean lies off the line or plane "
+                "through the means of these, or if the spread of these directions differs there.",
             ),
         )
     how = "means and covariances" if latent.covariance_informative else "means"
@@ -292,6 +297,10 @@ def identification_verdict(latent: LatentInstruments) -> Verdict:
             f"{'were' if q > 1 else 'was'} set aside; the other {p} passed the tests of invariance on held-out people.",
         ),
     )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
 def _count(number: int, noun: str) -> str:

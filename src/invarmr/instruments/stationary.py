@@ -13,7 +13,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from invarmr.arrays import IntArray
+from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.data.moments import EnvironmentMoments, merge_moments
@@ -187,6 +187,7 @@ class StationaryInstruments(Learner):
             saturated=in_means_alone >= len(environments) - 1,
             shift_rank=shifts,
             covariance_informative=still.shape[1] < rank - p,
+            means_alone=_leading(everyone, trained.basis @ still),
             n_null=final_system.n_null,
             trained_loadings=trained.basis[:, :p],
             learning_error=mean_learning_error(trained, p),
@@ -202,6 +203,22 @@ class StationaryInstruments(Learner):
                 "scale_within_environment": within,
             },
         )
+
+
+def _leading(moments: EnvironmentMoments, directions: FloatArray, most: int = 3) -> tuple[str, ...]:
+    """Names of the instruments that correlate most, within environments, with any of the directions (d, m).
+
+    At most `most`, and none whose correlation is less than half of the largest.
+    """
+    if directions.shape[1] == 0:
+        return ()
+    S = moments.within()
+    spread = np.sqrt(np.clip(np.diag(S), 0.0, None))
+    size = np.sqrt(np.einsum("im,ij,jm->m", directions, S, directions))
+    correlation = (np.abs(S @ directions) / np.where(spread > 0, spread, np.inf)[:, None] / size).max(axis=1)
+    order = np.argsort(-correlation, kind="stable")[:most]
+    kept = order[correlation[order] >= correlation[order[0]] / 2]
+    return tuple(moments.columns[i].split(":", 1)[1] for i in kept)
 
 
 def _check_folds(folds: Sequence[EnvironmentMoments]) -> None:
