@@ -80,9 +80,8 @@ def test_the_encoder_in_numpy_is_that_of_torch_and_needs_none(settings) -> None:
     one = job(replace(SETTINGS, **settings))
     (trained,) = train_grid([one])
     Z = one.instrument
-    used = trained.encoder.used
-    assert used.tolist() == [True] * 5 + [False]  # the last instrument does not vary
-    z = (Z[:, used] - Z[:, used].mean(0)) / Z[:, used].std(0)
+    z = (Z[:, :5] - Z[:, :5].mean(0)) / Z[:, :5].std(0)  # the last instrument does not vary
+    assert np.allclose(trained.encoder.units[5], 0)
     architecture = one.settings.architecture(5)
     theta = {name: torch.from_numpy(w)[None] for name, w in trained.encoder.weights.items()}
     expected = encode(architecture, theta, torch.from_numpy(z.T.copy())[None])[0].numpy().T
@@ -132,6 +131,25 @@ def test_a_grid_goes_on_from_its_checkpoints(tmp_path) -> None:
         assert all(np.array_equal(w, b.encoder.weights[name]) for name, w in a.encoder.weights.items())
 
 
+def test_whitened_units_have_no_correlation_and_no_null_direction() -> None:
+    Z, K = study(1)
+    Z = np.column_stack([Z, Z[:, 0] + Z[:, 1]])
+    (trained,) = train_grid(
+        [
+            job(
+                AutoencoderSettings.improved(width=8, epochs=2, batch=100, n_last=1),
+                instrument=Z,
+                validation_instrument=Z,
+                validation_environment=K,
+            )
+        ]
+    )
+    assert trained.encoder.units.shape == (7, 4)  # four latents, mixed
+    white = (Z - trained.encoder.center) @ trained.encoder.units
+    assert np.allclose(white.T @ white / len(Z), np.eye(4))
+    assert trained.encode(Z)[1].shape == (400, 2)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -167,6 +185,8 @@ def test_environments_must_be_at_least_two_and_the_same_in_both_parts() -> None:
         ({"n_latent": 0}, "n_latent must be at least 1, but is 0"),
         ({"epochs": 0}, "epochs must be at least 1, but is 0"),
         ({"lambda_entropy": -1.0}, "lambda_entropy must not be negative, but is -1"),
+        ({"units": "raw"}, "units must be one of standardised, whitened"),
+        ({"penalty_delay": 0.9}, "penalty_delay must be between 0 and 0.5"),
         ({"learning_rate": 0.0}, "learning_rate must be positive, but is 0"),
     ],
 )

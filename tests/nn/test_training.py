@@ -121,6 +121,15 @@ def test_the_loss_falls_and_every_term_is_recorded(small_data) -> None:
     assert whitened[0] > 0
 
 
+def test_penalties_come_in_after_the_delay(small_data) -> None:
+    plan = replace(PLAN, epochs=8, penalty_delay=0.25)
+    strong = [StackTask(data=0, seed=1, invariance=100.0, independence=100.0, entropy=0.0)]
+    history = train_stack(ARCHITECTURE, Objective(), plan, [small_data(0)], strong).history
+    penalty = history.parts[:, 1, 0] + history.parts[:, 2, 0]
+    shares = (history.total[:, 0] - history.parts[:, 0, 0]) / (100 * penalty)
+    assert shares == pytest.approx([0, 0, 0, 0.5, 1, 1, 1, 1], abs=1e-4)
+
+
 def test_a_loss_that_is_not_finite_is_named_and_spares_the_other_models(small_data) -> None:
     bad = small_data(0)
     plan = replace(PLAN, clip=1e12)

@@ -1,6 +1,7 @@
 """A trained encoder as numpy arrays: applying it needs no torch.
 
-Symbols: z (n, d) instruments centred and scaled by the training people; u = (V^, W^) (n, q + p), V^ first.
+Symbols: Z (n, d) instruments; z (n, k) the same centred and in the units of the training people (standard deviations,
+or whitened directions); u = (V^, W^) (n, q + p), V^ first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from invarmr.arrays import BoolArray, FloatArray
+from invarmr.arrays import FloatArray
 from invarmr.data.representation import Representation
 
 __all__ = ["Encoder"]
@@ -32,10 +33,8 @@ class Encoder(Representation):
         `mlp`, `linear` or `polynomial` of a degree; whether a sigmoid follows.
     n_latent, n_confounded
         p^ and q^.
-    center, scale
-        (d,) mean and standard deviation of the training people.
-    used
-        (d,) instruments that varied among them; the others are left out.
+    center, units
+        (d,) means of the training people, and (d, k): the map of what they are subtracted from to the encoder's inputs.
     weights
         The encoder's parameters by name (`encoder.1.weight`, ...), each (rows, columns).
     """
@@ -46,8 +45,7 @@ class Encoder(Representation):
     n_latent: int
     n_confounded: int
     center: FloatArray
-    scale: FloatArray
-    used: BoolArray
+    units: FloatArray
     weights: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @property
@@ -58,7 +56,7 @@ class Encoder(Representation):
 
     def apply(self, instrument: FloatArray) -> FloatArray:
         """(V^, W^) (n, q + p) of instruments (n, d)."""
-        z: FloatArray = (instrument[:, self.used] - self.center[self.used]) / self.scale[self.used]
+        z: FloatArray = (instrument - self.center) @ self.units
         if self.kind == "mlp":
             z = self._norm_relu(
                 "encoder.2", self._affine("encoder.2", self._norm_relu("encoder.1", self._affine("encoder.1", z)))
@@ -82,13 +80,13 @@ class Encoder(Representation):
             "n_latent": self.n_latent,
             "n_confounded": self.n_confounded,
         }
-        return settings, {"center": self.center, "scale": self.scale, "used": self.used, **self.weights}
+        return settings, {"center": self.center, "units": self.units, **self.weights}
 
     @classmethod
     def from_content(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Encoder:
         """The encoder whose `content` this is."""
         weights = {name: np.asarray(array) for name, array in arrays.items() if name.startswith("encoder.")}
-        own: dict[str, Any] = {name: np.asarray(arrays[name]) for name in ("center", "scale", "used")}
+        own: dict[str, Any] = {name: np.asarray(arrays[name]) for name in ("center", "units")}
         return cls(**settings, **own, weights=weights)
 
     def _affine(self, layer: str, x: FloatArray) -> FloatArray:

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from invarmr.arrays import BoolArray, FloatArray, IntArray
+from invarmr.arrays import FloatArray, IntArray
 from invarmr.errors import InputError, InvarmrError
 from invarmr.instruments.autoencoder_encoder import Encoder
-from invarmr.instruments.autoencoder_settings import AutoencoderSettings
+from invarmr.instruments.autoencoder_settings import AutoencoderSettings, Units
+from invarmr.linalg.symmetric import RANK_TOLERANCE
 from invarmr.nn.batches import StackData, steps_per_epoch
 from invarmr.nn.history import History
 from invarmr.nn.networks import Architecture
@@ -44,8 +44,8 @@ class AutoencoderJob:
     Parameters
     ----------
     instrument, environment
-        (n, d) and (n,) codes 0..E-1 of the training people. Each instrument is centred and scaled to unit variance
-        before training; those that do not vary are left out.
+        (n, d) and (n,) codes 0..E-1 of the training people. Instruments are centred and put into the settings' units
+        (of these people) before training; what does not vary is left out.
     validation_instrument, validation_environment
         The same of the validation people.
     settings
@@ -248,8 +248,8 @@ class _Prepared:
 
     def __init__(self) -> None:
         self.data: list[StackData] = []
-        self._units: list[tuple[FloatArray, FloatArray, BoolArray]] = []
-        self._known: dict[tuple[int, ...], int] = {}
+        self._units: list[tuple[FloatArray, FloatArray]] = []
+        self._known: dict[tuple[int | str, ...], int] = {}
 
     def add(self, job: AutoencoderJob) -> StackData:
         key = self._key(job)
@@ -266,7 +266,7 @@ class _Prepared:
         return self._known[self._key(job)]
 
     def encoder(self, job: AutoencoderJob, architecture: Architecture, flat: FloatArray) -> Encoder:
-        center, scale, used = self._units[self.index(job)]
+        center, units = self._units[self.index(job)]
         weights, start = {}, 0
         for name, (rows, columns) in architecture.shapes.items():
             if name.startswith("encoder."):
@@ -279,23 +279,22 @@ class _Prepared:
             n_latent=architecture.n_latent,
             n_confounded=architecture.n_confounded,
             center=center,
-            scale=scale,
-            used=used,
+            units=units,
             weights=weights,
         )
 
     @staticmethod
-    def _key(job: AutoencoderJob) -> tuple[int, ...]:
+    def _key(job: AutoencoderJob) -> tuple[int | str, ...]:
         arrays = (job.instrument, job.environment, job.validation_instrument, job.validation_environment, job.exposure)
         needs = job.settings.lambda_relevance > 0
-        return (*(id(array) for array in arrays[:4]), id(arrays[4]) if needs else 0)
+        return (*(id(array) for array in arrays[:4]), id(arrays[4]) if needs else 0, job.settings.units)
 
 
-def _standardised(job: AutoencoderJob) -> tuple[StackData, tuple[FloatArray, FloatArray, BoolArray]]:
+def _standardised(job: AutoencoderJob) -> tuple[StackData, tuple[FloatArray, FloatArray]]:
     Z = np.asarray(job.instrument, dtype=np.float64)
     validation = np.asarray(job.validation_instrument, dtype=np.float64)
-    center, scale = Z.mean(axis=0), Z.std(axis=0)
-    used = scale > _CONSTANT * np.maximum(np.abs(center), 1e-300)
+    center = Z.mean(axis=0)
+    units = _units(Z - center, center, job.settings.units)
     order, sizes = _by_environment(job.environment)
     validation_order, validation_sizes = _by_environment(job.validation_environment)
     if len(sizes) != len(validation_sizes):
@@ -309,21 +308,30 @@ def _standardised(job: AutoencoderJob) -> tuple[StackData, tuple[FloatArray, Flo
             raise InputError("lambda_relevance is positive, but the job has no exposure. Give it, or set it to 0.")
         exposure = np.asarray(job.exposure, dtype=np.float64)[order].astype(np.float32)
     data = StackData(
-        Z=_units_of(Z[order], center, scale, used),
+        Z=((Z[order] - center) @ units).astype(np.float32),
         sizes=sizes,
-        validation=_units_of(validation[validation_order], center, scale, used),
+        validation=((validation[validation_order] - center) @ units).astype(np.float32),
         validation_sizes=validation_sizes,
         exposure=exposure,
     )
-    return data, (center, scale, used)
+    return data, (center, units)
 
 
 _CONSTANT = 1e-9
 """Share of its mean below which an instrument's spread is rounding."""
 
 
-def _units_of(Z: FloatArray, center: FloatArray, scale: FloatArray, used: BoolArray) -> NDArray[np.float32]:
-    return ((Z[:, used] - center[used]) / scale[used]).astype(np.float32)
+def _units(centred: FloatArray, center: FloatArray, units: Units) -> FloatArray:
+    """The map (d, k) from centred instruments to the units of the encoder."""
+    scale = np.sqrt(np.square(centred).mean(axis=0))
+    used = scale > _CONSTANT * np.maximum(np.abs(center), 1e-300)
+    standard = np.diag(1 / np.where(used, scale, 1.0))[:, used]
+    if units == "standardised":
+        return np.asarray(standard)
+    standardised = centred @ standard
+    values, vectors = np.linalg.eigh(standardised.T @ standardised / len(centred))
+    kept = values > RANK_TOLERANCE * values[-1]
+    return np.asarray(standard @ (vectors[:, kept] / np.sqrt(values[kept])))
 
 
 def _by_environment(environment: IntArray) -> tuple[IntArray, tuple[int, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
 
 from invarmr.errors import InputError
 from invarmr.nn.batches import steps_per_epoch
@@ -13,7 +14,19 @@ from invarmr.nn.objective import ENTROPIES, EntropyKind, Objective
 from invarmr.nn.schedules import SCHEDULES, Schedule
 from invarmr.nn.training import Plan
 
-__all__ = ["AutoencoderSettings"]
+__all__ = ["UNITS", "AutoencoderSettings", "Units"]
+
+Units = Literal["standardised", "whitened"]
+UNITS: tuple[Units, ...] = get_args(Units)
+_IMPROVED: dict[str, Any] = {
+    "units": "whitened",
+    "scale_invariant": True,
+    "lambda_invariance": 0.1,
+    "lambda_independence": 0.1,
+    "penalty_delay": 0.25,
+    "learning_rate": 3e-3,
+    "schedule": "cosine",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +47,9 @@ class AutoencoderSettings:
         `polynomial2`, `polynomial3`, `rbf`, `orthogonality` or `distance_correlation`.
     scale_invariant
         Whether both are measured on whitened parts, which a collapse of W^ cannot please.
+    units
+        Of the instruments: `standardised`, each divided by its standard deviation; `whitened`, their principal
+        components each divided by its own, so that reconstruction does not drown parts of small variance.
     encoder, encoder_degree
         `mlp`, `linear` or `polynomial` (of that degree).
     decoder, decoder_degree
@@ -48,6 +64,8 @@ class AutoencoderSettings:
         Rows per environment in a step.
     learning_rate, weight_decay, clip, schedule
         Of AdamW; `constant`, `plateau` or `cosine`.
+    penalty_delay
+        Share of the epochs before invariance and independence begin to count.
     validate_every, n_last
         Epochs between measurements on validation people; the last `n_last` are averaged for the choice of a model.
     """
@@ -61,6 +79,7 @@ class AutoencoderSettings:
     invariance_kernel: InvarianceKernel = "polynomial2"
     independence_kernel: IndependenceKernel = "polynomial2"
     scale_invariant: bool = False
+    units: Units = "standardised"
     encoder: EncoderKind = "mlp"
     encoder_degree: int = 2
     decoder: DecoderKind = "mlp"
@@ -74,6 +93,7 @@ class AutoencoderSettings:
     weight_decay: float = 1e-4
     clip: float = 1.0
     schedule: Schedule = "constant"
+    penalty_delay: float = 0.0
     validate_every: int = 20
     n_last: int = 20
 
@@ -84,9 +104,13 @@ class AutoencoderSettings:
             ("decoder", DECODERS),
             ("entropy", ENTROPIES),
             ("schedule", SCHEDULES),
+            ("units", UNITS),
         ):
             if getattr(self, name) not in known:
                 raise InputError(f"{name} must be one of {', '.join(known)}, but is {getattr(self, name)!r}.")
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
         for name in ("n_latent", "n_confounded", "encoder_degree", "decoder_degree", "width", "batch", "n_last"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, but is {getattr(self, name)}.")
@@ -95,9 +119,20 @@ class AutoencoderSettings:
         for name in ("lambda_invariance", "lambda_independence", "lambda_relevance", "lambda_entropy", "weight_decay"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} must not be negative, but is {getattr(self, name)}.")
+        if not 0 <= self.penalty_delay <= 0.5:
+            raise InputError(f"penalty_delay must be between 0 and 0.5 of the epochs, but is {self.penalty_delay}.")
         for name in ("learning_rate", "clip"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"{name} must be positive, but is {getattr(self, name)}.")
+
+    @classmethod
+    def improved(cls, **changes: Any) -> Self:  # noqa: ANN401 - every field has its own type
+        """Settings of this package: what cures the scale collapse and the poor minima of the published ones.
+
+        Whitened instruments; invariance and independence of whitened parts, lambdas 0.1, which begin to count after a
+        quarter of the epochs; learning rate 3e-3 down a cosine. `changes` are further settings.
+        """
+        return cls(**{**_IMPROVED, **changes})
 
     def check_against(self, n_instruments: int, sizes: Sequence[int]) -> None:
         """Check what depends on the data: d instruments that vary, and the rows of each environment.
@@ -154,6 +189,7 @@ class AutoencoderSettings:
             weight_decay=self.weight_decay,
             clip=self.clip,
             schedule=self.schedule,
+            penalty_delay=self.penalty_delay,
             validate_every=self.validate_every,
             n_last=self.n_last,
         )

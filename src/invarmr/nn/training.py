@@ -45,6 +45,9 @@ class Plan:
     schedule
         `constant`; `plateau`: halved after 20 epochs in which the training loss fell by less than 1e-4 of itself;
         `cosine`: down to zero at the last epoch.
+    penalty_delay
+        Share of the epochs in which invariance and independence do not count yet; they come in linearly over as many
+        epochs again. 0: they count in full from the start, as published.
     validate_every
         Epochs between measurements on the validation people; the last `n_last` epochs are all measured.
     n_last
@@ -57,6 +60,7 @@ class Plan:
     weight_decay: float = 1e-4
     clip: float = 1.0
     schedule: Schedule = "constant"
+    penalty_delay: float = 0.0
     validate_every: int = 20
     n_last: int = 20
 
@@ -257,18 +261,25 @@ class _Stack:
         """All steps of an epoch, its mean losses, and where due the measurements on validation people."""
         self._set_rate(epoch)
         steps = self.batches.draw(epoch)
+        weights = self._weights(epoch)
         record = torch.zeros(len(LossParts._fields), len(self.tasks), device=self.optimiser.theta.device)
         for Z, exposure in steps:
             theta = views(self.architecture, self.optimiser.theta)
             parts = loss_parts(self.objective, self.architecture, theta, Z, exposure, self.batches.n_environments)
-            loss = total_loss(parts, self.weights).sum()
+            loss = total_loss(parts, weights).sum()
             (gradient,) = torch.autograd.grad(loss, [self.optimiser.theta])
             self.optimiser.step(gradient)
             record += torch.stack(parts).detach()
         parts = LossParts(*(record / len(steps)))
-        self.history.add(epoch, torch.stack(parts).cpu().numpy(), total_loss(parts, self.weights).cpu().numpy())
+        self.history.add(epoch, torch.stack(parts).cpu().numpy(), total_loss(parts, weights).cpu().numpy())
         if self.history.due(epoch):
             self.history.add_validation(epoch, *self._validate())
+
+    def _weights(self, epoch: int) -> Weights:
+        delay = self.plan.penalty_delay * self.plan.epochs
+        share = 1.0 if delay == 0 else min(max(epoch / delay - 1, 0.0), 1.0)
+        w = self.weights
+        return w._replace(invariance=share * w.invariance, independence=share * w.independence)
 
     def _set_rate(self, epoch: int) -> None:
         if self.plan.schedule == "cosine":
