@@ -1,0 +1,1 @@
+"""The published study, whole: its figures and tables as data, run, kept in one tidy table, and drawn."""
