@@ -90,7 +90,8 @@ def _table(item: Item, series: Sequence[Series], stem: Path) -> list[Path]:
     rows = {"table1": _kernel_rows, "table2": _estimator_rows, "table3": _test_rows}[item.name](series)
     if not rows:
         return []
-    write_whole(stem.with_suffix(".tsv"), pl.DataFrame(rows, infer_schema_length=None).write_csv(separator="\t"))
+    frame = pl.DataFrame(rows, infer_schema_length=None).with_columns(pl.col(pl.String).replace("", None))
+    write_whole(stem.with_suffix(".tsv"), frame.write_csv(separator="\t"))
     write_whole(stem.with_suffix(".md"), markdown(rows))
     return [stem.with_suffix(".tsv"), stem.with_suffix(".md")]
 
