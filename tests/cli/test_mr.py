@@ -31,12 +31,13 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "ldl.tsv", tmp_path / "chd.tsv"
 
 
-def test_three_tables_are_written_and_the_estimates_printed(
+def test_tables_and_a_page_are_written_and_the_estimates_printed(
     files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     out = tmp_path / "out"
     assert mr(*files, out=out) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["harmonised.tsv", "mr.tsv", "sensitivity.tsv"]
+    tables = ["details.tsv", "harmonised.tsv", "mr.tsv", "provenance.json", "report.html", "sensitivity.tsv"]
+    assert sorted(path.name for path in out.iterdir()) == tables
     table = pl.read_csv(out / "mr.tsv", separator="\t")
     assert table["method"].to_list()[2] == "Inverse variance weighted"
     assert table["exposure"].unique().to_list() == ["ldl"]
@@ -53,8 +54,10 @@ def test_settings_reach_the_methods(files: tuple[Path, Path], tmp_path: Path, ca
     mr(*files, out=out, methods=["mr_raps"], mode="forward", exposure_name="LDL", outcome_name="CHD", quiet=True)
     row = pl.read_csv(out / "mr.tsv", separator="\t").row(0, named=True)
     assert (row["exposure"], row["outcome"], row["nsnp"]) == ("LDL", "CHD", 9)
+    assert capsys.readouterr().out == f"{out / 'report.html'}\n"
+    mr(*files, out=out, p_value=1e-20, quiet=True, report=False)
     assert capsys.readouterr().out == f"{out / 'mr.tsv'}\n"
-    mr(*files, out=out, p_value=1e-20, quiet=True)
+    assert not (out / "report.html").exists()
     assert pl.read_csv(out / "mr.tsv", separator="\t")["nsnp"].max() < 8
 
 
@@ -73,9 +76,9 @@ def test_nothing_is_written_where_nothing_can_be_estimated(files: tuple[Path, Pa
 def test_the_statement_on_overlap_is_printed(
     files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    mr(*files, out=tmp_path / "out")
+    mr(*files, out=tmp_path / "out", report=False)
     assert "sample overlap not stated: " in capsys.readouterr().out
-    mr(*files, out=tmp_path / "out", overlap=1.0)
+    mr(*files, out=tmp_path / "out", overlap=1.0, report=False)
     assert "100 % of the outcome study's people are in the exposure study: " in capsys.readouterr().out
     with pytest.raises(InputError, match="overlap must be a share"):
         mr(*files, out=tmp_path / "out", overlap=30.0)
@@ -94,7 +97,17 @@ def test_clumping_and_both_directions(
     for name, beta in (("ldl", strong), ("sbp", 0.5 * strong + own)):
         pl.DataFrame(names | {"BETA": beta + 0.001 * rng.normal(size=12)}).write_csv(tmp_path / f"{name}.csv")
     out, pair = tmp_path / "out", (tmp_path / "ldl.csv", tmp_path / "sbp.csv")
-    mr(*pair, out=out, p_value=5e-8, clump=bed, clump_r2=0.05, clump_kb=1, bidirectional=True, methods=["mr_ivw"])
+    mr(
+        *pair,
+        out=out,
+        p_value=5e-8,
+        clump=bed,
+        clump_r2=0.05,
+        clump_kb=1,
+        bidirectional=True,
+        methods=["mr_ivw"],
+        report=False,
+    )
     printed = capsys.readouterr().out
     assert "ldl on sbp, Inverse variance weighted (5 variants)" in printed
     assert "sbp on ldl, Inverse variance weighted (" in printed
@@ -104,9 +117,9 @@ def test_clumping_and_both_directions(
     assert set(clumped["SNP"]) <= {"rs0", "rs1", "rs6", "rs7"}
     assert set(clumped["reason"].str.slice(0, 9)) == {"r2 1 with"}
     assert set(pl.read_csv(out / "sensitivity.tsv", separator="\t")["exposure"]) == {"ldl", "sbp"}
-    mr(*pair, out=out, quiet=True)
+    mr(*pair, out=out, quiet=True, report=False)
     assert not (out / "clumping.tsv").exists()
-    mr(*pair, out=out, p_value=1e-17, bidirectional=True, methods=["mr_ivw"])
+    mr(*pair, out=out, p_value=1e-17, bidirectional=True, methods=["mr_ivw"], report=False)
     with pytest.raises(InputError, match="--p-value"):
         mr(*pair, out=out, bidirectional=True)
 
@@ -116,5 +129,21 @@ def test_a_reverse_direction_without_variants_is_said(
 ):
     weak = pl.read_csv(files[1], separator="\t").with_columns(SE=pl.lit(10.0))
     weak.write_csv(files[1], separator="\t")
-    mr(*files, out=tmp_path / "out", p_value=1e-6, bidirectional=True)
+    mr(*files, out=tmp_path / "out", p_value=1e-6, bidirectional=True, report=False)
     assert "reverse direction: no variant of chd has a p-value below 1e-06" in capsys.readouterr().out
+
+
+def test_steiger_filtering_drops_variants_or_says_why_not(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    outcome = pl.read_csv(files[1], separator="\t")
+    stronger = pl.when(pl.col("SNP") == "rs0").then(5 * pl.col("BETA")).otherwise("BETA")
+    outcome.with_columns(BETA=stronger).write_csv(files[1], separator="\t")
+    out = tmp_path / "out"
+    mr(*files, out=out, steiger=True, report=False)
+    reasons = dict(pl.read_csv(out / "harmonised.tsv", separator="\t").select("SNP", "reason").iter_rows())
+    assert reasons["rs0"] == "explains more of the outcome than of the exposure"
+    capsys.readouterr()
+    outcome.drop("N").write_csv(files[1], separator="\t")
+    mr(*files, out=out, steiger=True, report=False)
+    assert "Steiger filtering: 8 variants were kept unexamined" in capsys.readouterr().out

@@ -29,6 +29,8 @@ def mr(
     clump_kb: float = 10_000,
     bidirectional: Annotated[bool, Parameter(negative="")] = False,
     overlap: float | None = None,
+    steiger: Annotated[bool, Parameter(negative="")] = False,
+    report: bool = True,
     binary_exposure: Annotated[bool, Parameter(negative="")] = False,
     binary_outcome: Annotated[bool, Parameter(negative="")] = False,
     seed: int = 1,
@@ -43,7 +45,8 @@ def mr(
     outcome
         Summary statistics of the outcome.
     out
-        Folder for mr.tsv, harmonised.tsv, sensitivity.tsv and clumping.tsv; files of an earlier run are replaced.
+        Folder for report.html, mr.tsv, details.tsv, harmonised.tsv, sensitivity.tsv, clumping.tsv and
+        provenance.json; files of an earlier run are replaced.
     mode
         Palindromic variants: forward (all on the forward strand), infer (by frequency) or drop.
     methods
@@ -64,6 +67,10 @@ def mr(
         Also take the outcome as the exposure, with variants from its own file; needs --p-value.
     overlap
         Share of the outcome study's people who are in the exposure study too, for the statement on overlap.
+    steiger
+        Drop variants that explain more of the outcome than of the exposure; needs sample sizes.
+    report
+        Also write report.html.
     binary_exposure
         The exposure's effects are log odds ratios.
     binary_outcome
@@ -71,7 +78,7 @@ def mr(
     seed
         Of the bootstraps.
     quiet
-        Print nothing but the table's path.
+        Print nothing but the path of the page (or of the table).
     """
     from invarmr.genetics.clumping import ClumpSettings
     from invarmr.study.config import check_seed
@@ -87,6 +94,8 @@ def mr(
         binary_exposure=binary_exposure,
         binary_outcome=binary_outcome,
         overlap=overlap,
+        steiger=steiger,
+        report=report,
         seed=seed,
     )
     if methods:
@@ -96,15 +105,17 @@ def mr(
     )
     if not quiet:
         _say(study)
-    print(out / "mr.tsv")
+    print(out / ("report.html" if report else "mr.tsv"))
     return 0
 
 
 def _say(study: TwoSampleStudy) -> None:
-    for row in study.estimates.iter_rows(named=True):
+    from invarmr.estimators.summary.result import show_p_value
+
+    for row in study.details.iter_rows(named=True):
         print(
             f"{row['exposure']} on {row['outcome']}, {row['method']} ({row['nsnp']} variants): "
-            f"{row['b']:.4f} (se {row['se']:.4f}, p {row['pval']:.3g})"
+            f"{row['b']:.4f} (se {row['se']:.4f}, p {show_p_value(row['pval'], row['log10_pval'])})"
         )
     for note in study.notes:
         print(note)

@@ -15,7 +15,16 @@ from invarmr.report.figures import BLACK, BLUE, GREY, PALE, VERMILLION, WIDTH, D
 from invarmr.report.numbers import show_effect
 from invarmr.report.wording import SET_NAMES
 
-__all__ = ["environment_forest", "estimate_forest"]
+__all__ = [
+    "environment_forest",
+    "estimate_forest",
+    "Interval",
+    "forest_axes",
+    "interval_mark",
+    "interval_text",
+    "rule",
+    "span_of",
+]
 
 MARKERS = {"OLS": "o", "2SLS": "s", "LIML": "D", "Fuller": "^", "PO(V)-LIML": "P"}
 ROW = 0.235  # inches
@@ -37,21 +46,21 @@ def estimate_forest(archive: Archive) -> Drawing:
     return draw("forest", title, reading + ".", lambda: _plot_estimates(archive, rows))
 
 
-def _forest_axes(n_rows: int) -> tuple[Figure, Axes]:
+def forest_axes(n_rows: int, *, row: float = ROW) -> tuple[Figure, Axes]:
     """Leave room for names on the left and numbers on the right, whatever their length."""
-    height = ROW * n_rows + 0.75
+    height = row * n_rows + 0.75
     figure = Figure(figsize=(WIDTH, height))
-    return figure, figure.add_axes((0.315, 0.47 / height, 0.415, ROW * n_rows / height))
+    return figure, figure.add_axes((0.315, 0.47 / height, 0.415, row * n_rows / height))
 
 
 def _plot_estimates(archive: Archive, rows: Sequence[EstimateRow]) -> Figure:
-    figure, axes = _forest_axes(len(rows))
-    span = _span([(row.estimate, row.ci_lower, row.ci_upper) for row in rows], archive.true_effect,
+    figure, axes = forest_axes(len(rows))
+    span = span_of([(row.estimate, row.ci_lower, row.ci_upper) for row in rows], archive.true_effect,
                  archive.headline.ci_lower, archive.headline.ci_upper)  # fmt: skip
     close = archive.true_effect is not None and abs(archive.true_effect) < 0.3 * (span[1] - span[0])
-    _rule(axes, 0.0, label="no effect", style="solid", span=span, right=close and (archive.true_effect or 0.0) >= 0)
+    rule(axes, 0.0, label="no effect", style="solid", span=span, right=close and (archive.true_effect or 0.0) >= 0)
     if archive.true_effect is not None:
-        _rule(axes, archive.true_effect, label="true effect (simulated)", style="dashed", span=span)
+        rule(axes, archive.true_effect, label="true effect (simulated)", style="dashed", span=span)
     page = blended_transform_factory(figure.transFigure, axes.transData)
     for y, row in enumerate(rows):
         if y == 0 or row.instruments != rows[y - 1].instruments:
@@ -74,20 +83,21 @@ def _estimate_line(axes: Axes, y: int, row: EstimateRow, *, span: tuple[float, f
     if row.headline:
         axes.axhspan(y - 0.5, y + 0.5, color="#eef4f9" if interpretable else "#fbeee6", zorder=0, lw=0)
     hollow = row.headline and not interpretable
-    _interval(axes, y, (row.estimate, row.ci_lower, row.ci_upper), span=span, colour=colour,
+    interval_mark(axes, y, (row.estimate, row.ci_lower, row.ci_upper), span=span, colour=colour,
               marker=MARKERS.get(row.method, "o"), hollow=hollow, bold=row.headline)  # fmt: skip
     place = axes.get_yaxis_transform()
     axes.text(-0.02, y, row.method, transform=place, ha="right", va="center", weight=weight, size=8)
-    text = _interval_text(row.estimate, row.ci_lower, row.ci_upper, row.std_error)
+    text = interval_text(row.estimate, row.ci_lower, row.ci_upper, row.std_error)
     axes.text(1.03, y, text, transform=place, ha="left", va="center", weight=weight, size=8)
 
 
-def _interval_text(estimate: float | None, lower: float | None, upper: float | None, error: float | None) -> str:
+def interval_text(estimate: float | None, lower: float | None, upper: float | None, error: float | None) -> str:
+    """An estimate and its interval as text."""
     shown, low, high = show_effect(estimate, lower, upper, error)
     return f"{shown}  ({low} to {high})" if lower is not None and upper is not None else shown
 
 
-def _span(intervals: Sequence[Interval], *others: float | None) -> tuple[float, float]:
+def span_of(intervals: Sequence[Interval], *others: float | None) -> tuple[float, float]:
     """Limits that show every estimate, and each interval as far as it does not squeeze the others."""
     points = [value for value, _, _ in intervals if value is not None and math.isfinite(value)]
     centres = [*points, 0.0, *(value for value in others if value is not None and math.isfinite(value))]
@@ -100,17 +110,19 @@ def _span(intervals: Sequence[Interval], *others: float | None) -> tuple[float, 
     return low - margin, high + margin
 
 
-def _rule(axes: Axes, value: float, *, label: str, style: str, span: tuple[float, float], right: bool = False) -> None:
+def rule(axes: Axes, value: float, *, label: str, style: str, span: tuple[float, float], right: bool = False) -> None:
+    """Draw a vertical line with its name on top."""
     axes.axvline(value, color=GREY, lw=0.9, ls=style, zorder=1)
     side, shift = ("right", 3) if right or value > span[0] + 0.75 * (span[1] - span[0]) else ("left", -3)
     axes.annotate(label, (value, 1.0), xycoords=("data", "axes fraction"), xytext=(shift, 4), ha=side, va="bottom",
                   textcoords="offset points", size=7.5, color=GREY)  # fmt: skip
 
 
-def _interval(
+def interval_mark(
     axes: Axes, y: float, values: Interval, *, span: tuple[float, float], colour: str, marker: str,
     hollow: bool = False, bold: bool = False,
 ) -> None:  # fmt: skip
+    """Draw one estimate and its interval, cut at the limits with arrows."""
     estimate, lower, upper = values
     if lower is not None and upper is not None:
         left, right = max(lower, span[0]), min(upper, span[1])
@@ -152,14 +164,14 @@ def _plot_environments(archive: Archive, frame: pl.DataFrame) -> Figure:
 
 
 def _environment_panel(axes: Axes, intervals: Sequence[Interval], headline: EstimateRow) -> None:
-    span = _span([*intervals, (headline.estimate, headline.ci_lower, headline.ci_upper)])
+    span = span_of([*intervals, (headline.estimate, headline.ci_lower, headline.ci_upper)])
     if headline.ci_lower is not None and headline.ci_upper is not None:
         axes.axvspan(max(headline.ci_lower, span[0]), min(headline.ci_upper, span[1]), color=PALE, lw=0, zorder=0)
     if headline.estimate is not None:
         axes.axvline(headline.estimate, color=BLUE, lw=1, zorder=1)
     axes.axvline(0, color=GREY, lw=0.8, zorder=1)
     for y, values in enumerate(intervals):
-        _interval(axes, y, values, span=span, colour=BLACK, marker="s")
+        interval_mark(axes, y, values, span=span, colour=BLACK, marker="s")
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlim(*span)
     quiet_axes(axes, keep=("bottom",))

@@ -7,7 +7,6 @@ again at any time, elsewhere and without the data.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from invarmr.report import data_tables, tables
 from invarmr.report.archive import Archive, read_archive
 from invarmr.report.methods import GLOSSARY, methods_text, references
 from invarmr.report.numbers import Counts, show_effect, show_number, show_p, show_share
+from invarmr.report.page import render, write_page
 from invarmr.report.wording import METHOD_NAMES, SET_NAMES, SET_PHRASES, STATUS_WORDS, doubts
 
 if TYPE_CHECKING:
@@ -53,27 +53,9 @@ def write_report(archive: Path | str, *, smallest_count: int | None = None) -> P
     if smallest_count is not None and smallest_count < 2:
         raise InputError(f"smallest_count must be 2 or more, or None to mask nothing, but is {smallest_count}.")
     folder = Path(archive)
-    page = _render(_page(read_archive(folder), Counts(smallest_count)))
-    target, part = folder / "report.html", folder / f".report.html.{os.getpid()}.part"
-    try:
-        part.write_text(page, encoding="utf-8", newline="\n")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-    return target
-
-
-def _render(page: Mapping[str, Any]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("invarmr.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return write_page(
+        folder / "report.html", render("report.html.jinja", _page(read_archive(folder), Counts(smallest_count)))
     )
-    return environment.get_template("report.html.jinja").render(page)
 
 
 def _page(archive: Archive, counts: Counts) -> dict[str, Any]:

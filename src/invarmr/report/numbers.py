@@ -33,16 +33,19 @@ def show_number(value: float | None, digits: int = 3) -> str:
     return _true_minus(re.sub(r"e([+-])0*", lambda sign: "e-" if sign[1] == "-" else "e", f"{value:.{digits - 1}e}"))
 
 
-def show_p(value: float | None) -> str:
-    """Show a p-value; below 1e-300 it is a bound, because a float can hold no less.
+def show_p(value: float | None, log10: float | None = None) -> str:
+    """Show a p-value; below 1e-300 from its decimal logarithm, or else as a bound: a float can hold no less.
 
     Examples
     --------
-    >>> show_p(0.0312), show_p(1.234e-8), show_p(0.0), show_p(None)
-    ('0.0312', '1.23e-8', '< 1e-300', '–')
+    >>> show_p(0.0312), show_p(1.234e-8), show_p(0.0), show_p(None), show_p(0.0, -412.345)
+    ('0.0312', '1.23e-8', '< 1e-300', '–', '4.52e-413')
     """
     if value is None or math.isnan(value):
         return NOTHING
+    if value < SMALLEST_P and log10 is not None and math.isfinite(log10):
+        power = math.floor(log10)
+        return f"{10.0 ** (log10 - power):.2f}e{power}"
     if value < SMALLEST_P:
         return "< 1e-300"
     if value < 1e-3:

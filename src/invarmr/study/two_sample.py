@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from invarmr import __version__
 from invarmr.data.harmonised import HarmonisedStatistics
 from invarmr.data.summary_statistics import SummaryStatistics
 from invarmr.diagnostics.summary.battery import sensitivity
+from invarmr.diagnostics.summary.direction import steiger_filter
 from invarmr.errors import InputError
 from invarmr.estimators.summary.base import SummaryEstimator
-from invarmr.estimators.summary.table import DEFAULT_METHODS, mr, resolve_methods
+from invarmr.estimators.summary.table import COLUMNS, DEFAULT_METHODS, mr_details, resolve_methods
 from invarmr.genetics.clumping import TWO_SAMPLE_MR, ClumpSettings, clump
 from invarmr.genetics.harmonise import HarmoniseMode, harmonise
 from invarmr.io.plink import open_genotypes
 from invarmr.io.summary_statistics import read_summary_statistics
-from invarmr.study.layout import staged_folder, write_table
+from invarmr.provenance import describe_run
+from invarmr.report.two_sample import write_two_sample_report
+from invarmr.study.layout import staged_folder, write_json, write_table
 
 __all__ = ["TwoSampleSettings", "TwoSampleStudy", "two_sample_study", "write_two_sample_study"]
 
@@ -45,6 +50,10 @@ class TwoSampleSettings:
         The effects are log odds ratios.
     overlap
         Share of the outcome study's people who are in the exposure study too; None: not known.
+    steiger
+        Drop variants that explain more of the outcome than of the exposure.
+    report
+        Also draw the page.
     seed
         Of the bootstraps.
     """
@@ -58,6 +67,8 @@ class TwoSampleSettings:
     binary_exposure: bool = False
     binary_outcome: bool = False
     overlap: float | None = None
+    steiger: bool = False
+    report: bool = True
     seed: int = 1
 
 
@@ -69,6 +80,8 @@ class TwoSampleStudy:
     ----------
     estimates, sensitivity, harmonised
         Tables of `mr`, `sensitivity`, and every variant with the reason why it was dropped.
+    details
+        Table of `mr_details`.
     clumping
         Every variant with its index variant; None where nothing was clumped.
     notes
@@ -76,6 +89,7 @@ class TwoSampleStudy:
     """
 
     estimates: pl.DataFrame
+    details: pl.DataFrame
     sensitivity: pl.DataFrame
     harmonised: pl.DataFrame
     clumping: pl.DataFrame | None
@@ -86,6 +100,7 @@ class TwoSampleStudy:
 class _Direction:
     harmonised: HarmonisedStatistics
     clumping: pl.DataFrame | None
+    notes: tuple[str, ...] = ()
 
 
 def two_sample_study(
@@ -112,8 +127,8 @@ def two_sample_study(
             "Both directions need a p-value (--p-value) below which variants are taken: those of the reverse direction "
             "must be chosen from the outcome's own file."
         )
-    parts = [_direction(exposure, outcome, settings)]
-    tables = [mr(parts[0].harmonised, methods, seed=settings.seed)]
+    parts = [_direction(exposure, outcome, settings, reverse=False)]
+    tables = [mr_details(parts[0].harmonised, methods, seed=settings.seed)]
     if tables[0].height == 0:
         reasons = parts[0].harmonised.dropped["reason"].value_counts(sort=True).head(3)
         shown = "; ".join(f"{count} x {reason}" for reason, count in reasons.iter_rows())
@@ -122,8 +137,8 @@ def two_sample_study(
     notes = []
     if settings.bidirectional:
         try:
-            back = _direction(outcome, exposure, settings)
-            tables.append(mr(back.harmonised, methods, seed=settings.seed))
+            back = _direction(outcome, exposure, settings, reverse=True)
+            tables.append(mr_details(back.harmonised, methods, seed=settings.seed))
             checks.append(_checks(back, settings, reverse=True))
             parts.append(back)
         except InputError as error:
@@ -132,23 +147,32 @@ def two_sample_study(
             notes.append("reverse direction: no variant is left to estimate with")
     absent = [part.harmonised.absent.with_columns(mr_keep=pl.lit(False)) for part in parts]
     clumped = [part.clumping for part in parts if part.clumping is not None]
+    details = pl.concat(tables)
     return TwoSampleStudy(
-        pl.concat(tables),
+        details.select(COLUMNS),
+        details,
         pl.concat(checks),
         pl.concat([*(part.harmonised.frame for part in parts), *absent], how="diagonal"),
         pl.concat(clumped) if clumped else None,
-        tuple(notes),
+        (*notes, *(note for part in parts for note in part.notes)),
     )
 
 
 def _checks(part: _Direction, settings: TwoSampleSettings, *, reverse: bool) -> pl.DataFrame:
-    binary = (settings.binary_exposure, settings.binary_outcome)
-    first, second = reversed(binary) if reverse else binary
+    first, second = _binary(settings, reverse=reverse)
     overlap = None if reverse else settings.overlap  # the share of the other study's people is another one
     return sensitivity(part.harmonised, binary_exposure=first, binary_outcome=second, overlap=overlap)
 
 
-def _direction(cause: SummaryStatistics, effect: SummaryStatistics, settings: TwoSampleSettings) -> _Direction:
+def _binary(settings: TwoSampleSettings, *, reverse: bool) -> tuple[bool, bool]:
+    """Whether the exposure and the outcome of this direction are binary."""
+    binary = (settings.binary_exposure, settings.binary_outcome)
+    return (binary[1], binary[0]) if reverse else binary
+
+
+def _direction(
+    cause: SummaryStatistics, effect: SummaryStatistics, settings: TwoSampleSettings, *, reverse: bool
+) -> _Direction:
     chosen = cause
     if settings.p_value is not None:
         strong = cause.frame.filter(pl.col("pval") < settings.p_value)
@@ -163,7 +187,19 @@ def _direction(cause: SummaryStatistics, effect: SummaryStatistics, settings: Tw
         chosen, table = clumps.kept, clumps.table
         if chosen.n_variants == 0:
             raise InputError(f"no variant is left after clumping: {table['reason'][0]}, say.")
-    return _Direction(harmonise(chosen, effect, settings.mode), table)
+    harmonised = harmonise(chosen, effect, settings.mode)
+    notes: tuple[str, ...] = ()
+    if settings.steiger:
+        first, second = _binary(settings, reverse=reverse)
+        harmonised = steiger_filter(harmonised, binary_exposure=first, binary_outcome=second)
+        unknown = int(harmonised.frame.filter("mr_keep")["steiger_dir"].null_count())
+        if unknown:
+            notes = (
+                f"Steiger filtering: {unknown} variants were kept unexamined, because a sample size (or, of a "
+                f"binary trait, a "
+                "frequency) is not in the files",
+            )
+    return _Direction(harmonised, table, notes)
 
 
 def write_two_sample_study(
@@ -175,7 +211,7 @@ def write_two_sample_study(
     exposure_name: str | None = None,
     outcome_name: str | None = None,
 ) -> TwoSampleStudy:
-    """Read two files, run the study, and write `mr.tsv`, `harmonised.tsv`, `sensitivity.tsv` and `clumping.tsv`."""
+    """Read two files, run the study, and write its tables, `provenance.json` and `report.html`, all or nothing."""
     study = two_sample_study(
         read_summary_statistics(exposure, name=exposure_name),
         read_summary_statistics(outcome, name=outcome_name),
@@ -189,4 +225,17 @@ def write_two_sample_study(
         else:
             (out / "clumping.tsv").unlink(missing_ok=True)
         write_table(part / "mr.tsv", study.estimates)
+        write_table(part / "details.tsv", study.details)
+        write_json(part / "provenance.json", _provenance(settings, study, [exposure, outcome]))
+        if settings.report:
+            write_two_sample_report(part)
     return study
+
+
+def _provenance(settings: TwoSampleSettings, study: TwoSampleStudy, inputs: list[Path]) -> dict[str, Any]:
+    said = {entry.name: getattr(settings, entry.name) for entry in fields(settings) if entry.name != "seed"}
+    said["methods"] = [method.method for method in resolve_methods(settings.methods)]
+    said["clump"] = None if settings.clump is None else str(settings.clump)
+    said["clump_settings"] = asdict(settings.clump_settings)
+    about = describe_run(settings=said, seed=settings.seed, inputs=inputs, version=__version__)
+    return {**about, "notes": list(study.notes)}

@@ -166,5 +166,6 @@ def test_the_battery_holds_every_analysis_of_every_pair():
         "direction": 2,
         "leave-one-out": 13,
         "single variant": 12,
+        "radial": 37,
     }
     assert sensitivity(harmonised(1)).filter(pl.col("analysis") == "heterogeneity").height == 0

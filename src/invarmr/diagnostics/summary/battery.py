@@ -12,7 +12,7 @@ from invarmr.diagnostics.summary.direction import directionality
 from invarmr.diagnostics.summary.heterogeneity import heterogeneity
 from invarmr.diagnostics.summary.overlap import sample_overlap
 from invarmr.diagnostics.summary.pleiotropy import egger_intercept
-from invarmr.diagnostics.summary.single_variants import leave_one_out, single_variant
+from invarmr.diagnostics.summary.single_variants import leave_one_out, radial_shares, single_variant
 from invarmr.diagnostics.summary.strength import instrument_strength
 
 __all__ = ["sensitivity"]
@@ -31,7 +31,7 @@ def sensitivity(
     binary_outcome: bool = False,
     overlap: float | None = None,
 ) -> pl.DataFrame:
-    """Heterogeneity, Egger intercept, strength, overlap, direction, leave-one-out and single variants of every pair.
+    """Heterogeneity, Egger intercept, strength, overlap, direction, and what single variants say, of every pair.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def sensitivity(
     strength = instrument_strength(harmonised)
     direction = directionality(harmonised, binary_exposure=binary_exposure, binary_outcome=binary_outcome)
     shared = sample_overlap(harmonised, overlap=overlap)
-    one_out, single = leave_one_out(harmonised), single_variant(harmonised)
+    one_out, single, radial = leave_one_out(harmonised), single_variant(harmonised), radial_shares(harmonised)
     parts = [
         _part(q, "heterogeneity", pl.format("Q, {}", "method"), value="Q", df="Q_df", pval="Q_pval"),
         _part(q, "heterogeneity", pl.format("I2, {}", "method"), value="I2"),
@@ -77,6 +77,10 @@ def sensitivity(
         _part(single, "single variant", "Wald ratio", SNP="SNP", value="b", se="se", pval="p").filter(
             ~pl.col("SNP").str.starts_with("All - ")
         ),
+        _part(radial, "radial", "root weight", SNP="SNP", value="root_weight"),
+        _part(radial, "radial", "ratio", SNP="SNP", value="ratio"),
+        _part(radial, "radial", "share of Q", SNP="SNP", value="q", pval="q_pval"),
+        _part(radial.unique(PAIR, maintain_order=True), "radial", "slope", value="slope"),
     ]
     return pl.concat(parts).sort("id.exposure", "id.outcome", maintain_order=True)
 

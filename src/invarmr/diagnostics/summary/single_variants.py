@@ -14,11 +14,12 @@ from invarmr.data.harmonised import Associations, HarmonisedStatistics
 from invarmr.diagnostics.summary.rows import Row, rows_of_pairs
 from invarmr.estimators.summary.base import SummaryEstimator
 from invarmr.estimators.summary.inverse_variance import InverseVarianceWeighted
+from invarmr.estimators.summary.radial import RadialInverseVarianceWeighted
 from invarmr.estimators.summary.result import SummaryEstimate
 from invarmr.estimators.summary.table import resolve_methods
 from invarmr.estimators.summary.wald_ratio import WaldRatio
 
-__all__ = ["leave_one_out", "single_variant"]
+__all__ = ["leave_one_out", "radial_shares", "single_variant"]
 
 _COLUMNS = {"SNP": pl.String, "b": pl.Float64, "se": pl.Float64, "p": pl.Float64}
 
@@ -94,3 +95,31 @@ def leave_one_out(
             yield _row("All", estimator.fit(data, seed=seed))
 
     return rows_of_pairs(harmonised, measure, _COLUMNS)
+
+
+def radial_shares(harmonised: HarmonisedStatistics) -> pl.DataFrame:
+    """Each variant's place in the radial plot, and its share of the heterogeneity, by radial IVW with its defaults.
+
+    Returns
+    -------
+    polars.DataFrame
+        `id.exposure, id.outcome, outcome, exposure, SNP, ratio, root_weight, q, q_pval, slope`: a row per variant of
+        the pairs with two variants or more; none for a pair that holds an exposure association of exactly zero.
+    """
+    method = RadialInverseVarianceWeighted()
+
+    def measure(data: Associations, _: pl.DataFrame) -> Iterable[Row]:
+        if not method.applies_to(data.n_variants) or (data.exposure == 0.0).any():
+            return
+        answer = method.fit(data)
+        parts = answer.per_variant
+        for place, name in enumerate(data.variants):
+            yield {
+                "SNP": name,
+                "ratio": float(data.ratio[place]),
+                **{column: float(parts[column][place]) for column in ("root_weight", "q", "q_pval")},
+                "slope": answer.b,
+            }
+
+    numbers = dict.fromkeys(("ratio", "root_weight", "q", "q_pval", "slope"), pl.Float64)
+    return rows_of_pairs(harmonised, measure, {"SNP": pl.String, **numbers})

@@ -25,10 +25,11 @@ from invarmr.estimators.summary.mode import Mode
 from invarmr.estimators.summary.penalised_inverse_variance import PenalisedInverseVarianceWeighted
 from invarmr.estimators.summary.presso import Presso
 from invarmr.estimators.summary.radial import RadialEgger, RadialInverseVarianceWeighted
+from invarmr.estimators.summary.result import SummaryEstimate
 from invarmr.estimators.summary.robust_adjusted_profile import RobustAdjustedProfileScore
 from invarmr.estimators.summary.wald_ratio import WaldRatio
 
-__all__ = ["DEFAULT_METHODS", "METHODS", "mr", "resolve_methods"]
+__all__ = ["COLUMNS", "DEFAULT_METHODS", "METHODS", "mr", "mr_details", "resolve_methods"]
 
 METHODS: Mapping[str, SummaryEstimator] = {
     "mr_wald_ratio": WaldRatio(),
@@ -74,6 +75,9 @@ DEFAULT_METHODS = (
 )
 """Rows of `mr` unless others are asked for; the Wald ratio serves a single variant, the others several."""
 
+COLUMNS = (*PAIR, "method", "nsnp", "b", "se", "pval")
+"""Columns of `mr`: those of TwoSampleMR."""
+
 _SCHEMA = {
     **dict.fromkeys(PAIR, pl.String),
     "method": pl.String,
@@ -81,6 +85,10 @@ _SCHEMA = {
     "b": pl.Float64,
     "se": pl.Float64,
     "pval": pl.Float64,
+    **dict.fromkeys(("log10_pval", "ci_lower", "ci_upper"), pl.Float64),
+    "set": pl.String,
+    **dict.fromkeys(("level", "intercept"), pl.Float64),
+    **dict.fromkeys(("outliers", "note"), pl.String),
 }
 
 
@@ -149,6 +157,40 @@ def mr(
     >>> table.select("exposure", "outcome", "method", "nsnp", pl.col("b").round(3)).row(0)
     ('LDL', 'CHD', 'Inverse variance weighted', 2, 0.5)
     """
+    return mr_details(harmonised, methods, seed=seed).select(COLUMNS)
+
+
+def mr_details(
+    harmonised: HarmonisedStatistics,
+    methods: Sequence[str | SummaryEstimator] = DEFAULT_METHODS,
+    *,
+    seed: int = 1,
+) -> pl.DataFrame:
+    """The table of `mr` with what its columns leave out.
+
+    Parameters
+    ----------
+    harmonised, methods, seed
+        As of `mr`.
+
+    Returns
+    -------
+    polars.DataFrame
+        The columns of `mr`, then `log10_pval` (right where `pval` is too small for a float), `ci_lower, ci_upper`
+        (ends of
+        the confidence set), `set` (as text: it may be in several parts), `level`, `intercept` (of MR Egger), `outliers`
+        (variants that the method set aside) and `note`.
+
+    Raises
+    ------
+    InputError
+        An unknown method.
+
+    Warns
+    -----
+    InvarmrWarning
+        As of `mr`.
+    """
     chosen = resolve_methods(methods)
     rows = []
     for names, part in harmonised.pairs():
@@ -160,10 +202,23 @@ def mr(
                 answer = method.fit(data, seed=seed)
             except InputError as error:
                 where = f"{names['exposure']} on {names['outcome']}"
-                warnings.warn(f"{where}: no row for {method.method}: {error}", InvarmrWarning, stacklevel=2)
+                warnings.warn(f"{where}: no row for {method.method}: {error}", InvarmrWarning, stacklevel=3)
                 continue
-            rows.append({**names, **{name: getattr(answer, name) for name in ("method", "nsnp", "b", "se", "pval")}})
+            rows.append({**names, **_cells(answer)})
     return pl.DataFrame(rows, schema=_SCHEMA)
+
+
+def _cells(answer: SummaryEstimate) -> dict[str, object]:
+    egger = answer.method.startswith("MR Egger")
+    return {
+        **{name: getattr(answer, name) for name in ("method", "nsnp", "b", "se", "pval", "log10_pval", "note")},
+        "ci_lower": answer.confidence_set.lower,
+        "ci_upper": answer.confidence_set.upper,
+        "set": str(answer.confidence_set),
+        "level": answer.confidence_set.level,
+        "intercept": answer.extras["intercept"] if egger else None,
+        "outliers": ", ".join(answer.outliers),
+    }
 
 
 def _shown(method: SummaryEstimator, n_variants: int) -> bool:
