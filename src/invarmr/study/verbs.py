@@ -174,7 +174,7 @@ def describe_latent(latent: LatentInstruments | None) -> str:
     if latent is None:
         return "nothing, as the study file asks: the observed instruments are used as they are"
     aside = latent.n_confounded
-    return (
-        f"{latent.n_latent} latent instrument{'s' * (latent.n_latent != 1)}, {aside} "
-        f"direction{'s' * (aside != 1)} set aside"
-    )
+    left = [step.learner for step in latent.ladder if not step.passed]
+    found = f"{latent.n_latent} latent instrument{'s' * (latent.n_latent != 1)}"
+    rest = f"{aside} direction{'s' * (aside != 1)} set aside"
+    return f"{found}, {rest}, by {latent.learner}" + (f" (rejected: {', '.join(left)})" if left else "")
