@@ -10,6 +10,7 @@ from invarmr.errors import InputError, InvarmrError
 from invarmr.instruments.autoencoder_encoder import Encoder
 from invarmr.instruments.autoencoder_grid import AutoencoderJob, choose_model, lambda_grid, train_grid
 from invarmr.instruments.autoencoder_settings import AutoencoderSettings
+from invarmr.nn.kernels import mmd_squared
 from invarmr.nn.networks import encode
 
 SETTINGS = AutoencoderSettings(decoder="polynomial", width=8, epochs=2, batch=100, n_last=1)
@@ -75,7 +76,9 @@ def test_jobs_of_all_shapes_come_back_in_order_and_as_if_trained_alone() -> None
     )
 
 
-@pytest.mark.parametrize("settings", [{}, {"encoder": "linear", "bounded": True}, {"encoder": "polynomial"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"encoder": "residual"}, {"encoder": "linear", "bounded": True}, {"encoder": "polynomial"}]
+)
 def test_the_encoder_in_numpy_is_that_of_torch_and_needs_none(settings) -> None:
     one = job(replace(SETTINGS, **settings))
     (trained,) = train_grid([one])
@@ -131,6 +134,28 @@ def test_a_grid_goes_on_from_its_checkpoints(tmp_path) -> None:
         assert all(np.array_equal(w, b.encoder.weights[name]) for name, w in a.encoder.weights.items())
 
 
+@pytest.mark.parametrize("encoder", ["mlp", "residual", "linear"])
+def test_a_stationary_split_recombines_the_features_of_the_same_model(encoder) -> None:
+    settings = replace(SETTINGS, encoder=encoder, epochs=3)
+    one = job(settings)
+    plain, split = train_grid([one, replace(one, settings=replace(settings, stationary_split=True))])
+    U, S = plain.encoder.apply(one.instrument), split.encoder.apply(one.instrument)
+    fitted = np.column_stack([np.ones(len(U)), U])
+    assert np.abs(S - fitted @ np.linalg.lstsq(fitted, S, rcond=None)[0]).max() < 1e-6
+    V, W = split.encode(one.instrument)
+    within = np.mean([np.cov(W[one.environment == e].T) for e in (0, 1)], axis=0)
+    assert np.allclose(within, np.eye(2), atol=0.02)
+
+    def shift(x: np.ndarray) -> float:
+        means = np.array([x[one.environment == e].mean(axis=0) for e in (0, 1)])
+        return float(np.abs(means[1] - means[0]).max())
+
+    assert shift(W) < 0.25 * shift(V)
+    other = split.encode(one.validation_instrument[np.argsort(one.validation_environment, kind="stable")])[1]
+    expected = mmd_squared(torch.from_numpy(other.T.copy()), (200, 200), scale_invariant=True)
+    assert split.validation_mmd_whitened == pytest.approx(float(expected))
+
+
 def test_whitened_units_have_no_correlation_and_no_null_direction() -> None:
     Z, K = study(1)
     Z = np.column_stack([Z, Z[:, 0] + Z[:, 1]])
@@ -178,7 +203,7 @@ def test_environments_must_be_at_least_two_and_the_same_in_both_parts() -> None:
     [
         ({"invariance_kernel": "gaussian"}, "invariance_kernel must be one of"),
         ({"independence_kernel": "mmd"}, "independence_kernel must be one of"),
-        ({"encoder": "deep"}, "encoder must be one of mlp, linear, polynomial, but is 'deep'"),
+        ({"encoder": "deep"}, "encoder must be one of mlp, residual, linear, polynomial, but is 'deep'"),
         ({"decoder": "deep"}, "decoder must be one of polynomial, mlp"),
         ({"entropy": "renyi"}, "entropy must be one of gaussian, nearest_neighbour"),
         ({"schedule": "linear"}, "schedule must be one of constant, plateau, cosine"),
@@ -186,6 +211,7 @@ def test_environments_must_be_at_least_two_and_the_same_in_both_parts() -> None:
         ({"epochs": 0}, "epochs must be at least 1, but is 0"),
         ({"lambda_entropy": -1.0}, "lambda_entropy must not be negative, but is -1"),
         ({"units": "raw"}, "units must be one of standardised, whitened"),
+        ({"bounded": True, "stationary_split": True}, "has no bounds"),
         ({"penalty_delay": 0.9}, "penalty_delay must be between 0 and 0.5"),
         ({"learning_rate": 0.0}, "learning_rate must be positive, but is 0"),
     ],

@@ -7,7 +7,7 @@ or whitened directions); u = (V^, W^) (n, q + p), V^ first.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations_with_replacement
 from typing import Any, final
 
@@ -30,7 +30,7 @@ class Encoder(Representation):
     Parameters
     ----------
     kind, degree, bounded
-        `mlp`, `linear` or `polynomial` of a degree; whether a sigmoid follows.
+        `mlp`, `residual`, `linear` or `polynomial` of a degree; whether a sigmoid follows.
     n_latent, n_confounded
         p^ and q^.
     center, units
@@ -57,11 +57,11 @@ class Encoder(Representation):
     def apply(self, instrument: FloatArray) -> FloatArray:
         """(V^, W^) (n, q + p) of instruments (n, d)."""
         z: FloatArray = (instrument - self.center) @ self.units
-        if self.kind == "mlp":
-            z = self._norm_relu(
-                "encoder.2", self._affine("encoder.2", self._norm_relu("encoder.1", self._affine("encoder.1", z)))
-            )
-            u = self._affine("encoder.3", z)
+        if self.kind in ("mlp", "residual"):
+            hidden = self._norm_relu("encoder.1", self._affine("encoder.1", z))
+            u = self._affine("encoder.3", self._norm_relu("encoder.2", self._affine("encoder.2", hidden)))
+            if self.kind == "residual":
+                u = u + z @ self.weights["encoder.linear.weight"].T
         else:
             u = self._affine("encoder.1", _monomials(z, self.degree) if self.kind == "polynomial" else z)
         return np.asarray(1 / (1 + np.exp(-u)) if self.bounded else u)
@@ -70,6 +70,16 @@ class Encoder(Representation):
         """V^ (n, q) and W^ (n, p) of instruments (n, d)."""
         u = self.apply(instrument)
         return u[:, : self.n_confounded], u[:, self.n_confounded :]
+
+    def recombined(self, center: FloatArray, basis: FloatArray) -> Encoder:
+        """The encoder of (u - center) basis: a linear map (r, r) of its features, taken into its last layer."""
+        last = "encoder.3" if self.kind in ("mlp", "residual") else "encoder.1"
+        weights = dict(self.weights)
+        for name in (f"{last}.weight", "encoder.linear.weight"):
+            if name in weights:
+                weights[name] = basis.T @ weights[name]
+        weights[f"{last}.bias"] = basis.T @ (weights[f"{last}.bias"] - center[:, None])
+        return replace(self, weights=weights)
 
     def content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Settings and arrays from which `from_content` builds it again."""

@@ -13,19 +13,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from invarmr.arrays import FloatArray, IntArray
+from invarmr.data.moments import EnvironmentMoments
 from invarmr.errors import InputError, InvarmrError
 from invarmr.instruments.autoencoder_encoder import Encoder
 from invarmr.instruments.autoencoder_settings import AutoencoderSettings, Units
+from invarmr.instruments.stationary_system import solve_stationary
 from invarmr.linalg.symmetric import RANK_TOLERANCE
 from invarmr.nn.batches import StackData, steps_per_epoch
 from invarmr.nn.history import History
+from invarmr.nn.kernels import mmd_squared
 from invarmr.nn.networks import Architecture
 from invarmr.nn.objective import Objective
 from invarmr.nn.training import Plan, StackTask, resolve_device, train_stack
 
-__all__ = ["AutoencoderJob", "TrainedAutoencoder", "choose_model", "lambda_grid", "train_grid"]
+__all__ = ["AutoencoderJob", "TrainedAutoencoder", "choose_model", "lambda_grid", "standard_units", "train_grid"]
 
 STACK_SIZE = 12
 """Models trained as one batch on a CPU: more no longer fit its cache. A GPU takes `GPU_STACK_SIZE`."""
@@ -81,7 +85,8 @@ class TrainedAutoencoder:
         The learned map (numpy).
     validation_mmd, validation_mmd_whitened
         MMD^2 of W^ between environments on the validation people, averaged over the last epochs: as trained, and of
-        whitened W^ (polynomial kernel of degree 2), which alone compares models of different lambdas.
+        whitened W^ (polynomial kernel of degree 2), which alone compares models of different lambdas. With a stationary
+        split: of the W^ after it.
     history
         The loss term by term at every epoch.
     seconds
@@ -210,20 +215,49 @@ def train_grid(
                 checkpoint_every=checkpoint_every,
             )
             seconds = (time.perf_counter() - started) / len(members)
-            raw, whitened = fit.history.last_validation()
             for k, i in enumerate(members):
-                out[i] = TrainedAutoencoder(
-                    settings=jobs[i].settings,
-                    seed=jobs[i].seed,
-                    encoder=prepared.encoder(jobs[i], architecture, fit.parameters[k]),
-                    validation_mmd=float(raw[k]),
-                    validation_mmd_whitened=float(whitened[k]),
-                    history=fit.history.of_model(k),
-                    seconds=seconds,
-                    failure=fit.failures.get(k),
-                )
+                encoder = prepared.encoder(jobs[i], architecture, fit.parameters[k])
+                out[i] = _trained(jobs[i], encoder, fit.history.of_model(k), seconds, fit.failures.get(k))
             done += plan.epochs * len(members)
     return [out[i] for i in range(len(jobs))]
+
+
+def _trained(
+    job: AutoencoderJob, encoder: Encoder, history: History, seconds: float, failure: str | None
+) -> TrainedAutoencoder:
+    raw, whitened = (float(value[0]) for value in history.last_validation())
+    if job.settings.stationary_split and failure is None:
+        encoder = _split(encoder, job)
+        order, sizes = _by_environment(job.validation_environment)
+        W = torch.from_numpy(encoder.encode(job.validation_instrument[order])[1].T.copy())
+        raw = float(mmd_squared(W, sizes, job.settings.invariance_kernel))
+        whitened = float(mmd_squared(W, sizes, "polynomial2", scale_invariant=True))
+    return TrainedAutoencoder(
+        settings=job.settings,
+        seed=job.seed,
+        encoder=encoder,
+        validation_mmd=raw,
+        validation_mmd_whitened=whitened,
+        history=history,
+        seconds=seconds,
+        failure=failure,
+    )
+
+
+def _split(encoder: Encoder, job: AutoencoderJob) -> Encoder:
+    """The encoder with its features recombined: the last columns, W^, vary least between environments."""
+    features = encoder.apply(np.asarray(job.instrument, dtype=np.float64))
+    moments = EnvironmentMoments.from_arrays(
+        features,
+        np.asarray(job.environment),
+        columns=[f"instrument:{name}" for name in encoder.feature_names],
+        environments=[str(e) for e in range(int(np.max(job.environment)) + 1)],
+    )
+    basis = solve_stationary(moments, within=False).basis
+    if basis.shape[1] < basis.shape[0]:
+        return encoder  # features without variance: there is nothing to recombine
+    p = encoder.n_latent
+    return encoder.recombined(moments.grand_mean(), np.hstack([basis[:, p:], basis[:, :p]]))
 
 
 def _chunks(members: list[int], limit: int) -> list[list[int]]:
@@ -293,8 +327,7 @@ class _Prepared:
 def _standardised(job: AutoencoderJob) -> tuple[StackData, tuple[FloatArray, FloatArray]]:
     Z = np.asarray(job.instrument, dtype=np.float64)
     validation = np.asarray(job.validation_instrument, dtype=np.float64)
-    center = Z.mean(axis=0)
-    units = _units(Z - center, center, job.settings.units)
+    center, units = standard_units(Z, job.settings.units)
     order, sizes = _by_environment(job.environment)
     validation_order, validation_sizes = _by_environment(job.validation_environment)
     if len(sizes) != len(validation_sizes):
@@ -321,17 +354,19 @@ _CONSTANT = 1e-9
 """Share of its mean below which an instrument's spread is rounding."""
 
 
-def _units(centred: FloatArray, center: FloatArray, units: Units) -> FloatArray:
-    """The map (d, k) from centred instruments to the units of the encoder."""
+def standard_units(Z: FloatArray, units: Units) -> tuple[FloatArray, FloatArray]:
+    """Means (d,) of instruments (n, d), and the map (d, k) from centred instruments to the encoder's units."""
+    center = Z.mean(axis=0)
+    centred = Z - center
     scale = np.sqrt(np.square(centred).mean(axis=0))
     used = scale > _CONSTANT * np.maximum(np.abs(center), 1e-300)
     standard = np.diag(1 / np.where(used, scale, 1.0))[:, used]
     if units == "standardised":
-        return np.asarray(standard)
+        return center, np.asarray(standard)
     standardised = centred @ standard
     values, vectors = np.linalg.eigh(standardised.T @ standardised / len(centred))
     kept = values > RANK_TOLERANCE * values[-1]
-    return np.asarray(standard @ (vectors[:, kept] / np.sqrt(values[kept])))
+    return center, np.asarray(standard @ (vectors[:, kept] / np.sqrt(values[kept])))
 
 
 def _by_environment(environment: IntArray) -> tuple[IntArray, tuple[int, ...]]:

@@ -26,6 +26,7 @@ _IMPROVED: dict[str, Any] = {
     "penalty_delay": 0.25,
     "learning_rate": 3e-3,
     "schedule": "cosine",
+    "stationary_split": True,
 }
 
 
@@ -51,7 +52,7 @@ class AutoencoderSettings:
         Of the instruments: `standardised`, each divided by its standard deviation; `whitened`, their principal
         components each divided by its own, so that reconstruction does not drown parts of small variance.
     encoder, encoder_degree
-        `mlp`, `linear` or `polynomial` (of that degree).
+        `mlp`, `residual` (with a linear map beside it), `linear` or `polynomial` (of that degree).
     decoder, decoder_degree
         `polynomial` (of that degree) or `mlp`.
     width
@@ -66,6 +67,9 @@ class AutoencoderSettings:
         Of AdamW; `constant`, `plateau` or `cosine`.
     penalty_delay
         Share of the epochs before invariance and independence begin to count.
+    stationary_split
+        Whether, after training, the columns of (V^, W^) are recombined linearly so that W^ varies least between
+        environments (`stationary` on the features of the training people).
     validate_every, n_last
         Epochs between measurements on validation people; the last `n_last` are averaged for the choice of a model.
     """
@@ -94,6 +98,7 @@ class AutoencoderSettings:
     clip: float = 1.0
     schedule: Schedule = "constant"
     penalty_delay: float = 0.0
+    stationary_split: bool = False
     validate_every: int = 20
     n_last: int = 20
 
@@ -108,6 +113,8 @@ class AutoencoderSettings:
         ):
             if getattr(self, name) not in known:
                 raise InputError(f"{name} must be one of {', '.join(known)}, but is {getattr(self, name)!r}.")
+        if self.stationary_split and self.bounded:
+            raise InputError("A stationary split has no bounds: set stationary_split=False or bounded=False.")
         self._check_numbers()
 
     def _check_numbers(self) -> None:
@@ -130,7 +137,8 @@ class AutoencoderSettings:
         """Settings of this package: what cures the scale collapse and the poor minima of the published ones.
 
         Whitened instruments; invariance and independence of whitened parts, lambdas 0.1, which begin to count after a
-        quarter of the epochs; learning rate 3e-3 down a cosine. `changes` are further settings.
+        quarter of the epochs; learning rate 3e-3 down a cosine; stationary split of the features at the end.
+        `changes` are further settings.
         """
         return cls(**{**_IMPROVED, **changes})
 

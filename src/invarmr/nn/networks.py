@@ -29,9 +29,10 @@ __all__ = [
     "initial_parameters",
     "predict_exposure",
     "views",
+    "warm_parameters",
 ]
 
-EncoderKind = Literal["mlp", "linear", "polynomial"]
+EncoderKind = Literal["mlp", "residual", "linear", "polynomial"]
 DecoderKind = Literal["polynomial", "mlp"]
 ENCODERS: tuple[EncoderKind, ...] = get_args(EncoderKind)
 DECODERS: tuple[DecoderKind, ...] = get_args(DecoderKind)
@@ -49,8 +50,8 @@ class Architecture:
     n_instruments, n_latent, n_confounded
         d, p^ and q^.
     encoder
-        `mlp`: (Linear - LayerNorm - ReLU) x 2 - Linear; `linear`; `polynomial`: all monomials of Z up to
-        `encoder_degree`, then linear.
+        `mlp`: (Linear - LayerNorm - ReLU) x 2 - Linear; `residual`: the same plus a linear map; `linear`;
+        `polynomial`: all monomials of Z up to `encoder_degree`, then linear.
     decoder
         `polynomial`: all monomials of (V^, W^) up to `decoder_degree`, then linear; `mlp`: two hidden ReLU layers.
     width
@@ -103,6 +104,8 @@ class Architecture:
                 yield f"{layer}.gain", (h, 1)
                 yield f"{layer}.shift", (h, 1)
             yield from _linear("encoder.3", h, r).items()
+            if self.encoder == "residual":
+                yield "encoder.linear.weight", (r, d)
 
 
 def _linear(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, int]]:
@@ -124,6 +127,16 @@ def initial_parameters(architecture: Architecture, seed: int) -> Tensor:
     return torch.cat([part.flatten() for part in parts])
 
 
+def warm_parameters(architecture: Architecture, seed: int, directions: Tensor) -> Tensor:
+    """(P,) start of a `linear` or `residual` encoder that gives U = directions Z, directions (q + p, d)."""
+    theta = {name: part[0] for name, part in views(architecture, initial_parameters(architecture, seed)[None]).items()}
+    residual = architecture.encoder == "residual"
+    theta["encoder.linear.weight" if residual else "encoder.1.weight"] = directions
+    for name in ("encoder.3.weight", "encoder.3.bias") if residual else ("encoder.1.bias",):
+        theta[name] = torch.zeros_like(theta[name])
+    return torch.cat([part.flatten() for part in theta.values()])
+
+
 def views(architecture: Architecture, flat: Tensor) -> dict[str, Tensor]:
     """The flat parameters (M, P) as named views (M, rows, columns)."""
     shapes = architecture.shapes
@@ -133,10 +146,12 @@ def views(architecture: Architecture, flat: Tensor) -> dict[str, Tensor]:
 
 def encode(architecture: Architecture, theta: Mapping[str, Tensor], Z: Tensor) -> Tensor:
     """U = (V^, W^), (M, q + p, n), of Z (M, d, n) or (G, d, n)."""
-    if architecture.encoder == "mlp":
+    if architecture.encoder in ("mlp", "residual"):
         x = norm_relu(_first(theta, "encoder.1", Z), theta["encoder.1.gain"], theta["encoder.1.shift"])
         x = norm_relu(_affine(theta, "encoder.2", x), theta["encoder.2.gain"], theta["encoder.2.shift"])
         U = _affine(theta, "encoder.3", x)
+        if architecture.encoder == "residual":
+            U = U + _shared(theta["encoder.linear.weight"], Z)
     elif architecture.encoder == "polynomial":
         U = _first(theta, "encoder.1", monomials(Z, architecture.encoder_degree)[:, 1:])
     else:
@@ -167,6 +182,12 @@ def _first(theta: Mapping[str, Tensor], name: str, Z: Tensor) -> Tensor:
     G, models, outputs = Z.shape[0], weight.shape[0], weight.shape[1]
     shared = (G, models // G * outputs, -1)
     return torch.baddbmm(bias.reshape(shared), weight.reshape(shared), Z).reshape(models, outputs, -1)
+
+
+def _shared(weight: Tensor, Z: Tensor) -> Tensor:
+    """The product of data that L consecutive models share: (G, L r, d) (G, d, n) -> (M, r, n)."""
+    models, outputs = weight.shape[:2]
+    return torch.bmm(weight.reshape(Z.shape[0], models // Z.shape[0] * outputs, -1), Z).reshape(models, outputs, -1)
 
 
 def norm_relu(x: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
