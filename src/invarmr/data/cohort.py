@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from invarmr.arrays import FloatArray, IntArray, StrArray, finite_matrix, finite_vector, read_only
 from invarmr.data.instrument_source import ArrayInstruments, InstrumentSource
@@ -318,7 +318,9 @@ def _names(given: Sequence[str] | None, source: object, stem: str, count: int) -
 
 
 def _sample_ids(given: Sequence[str] | None, n: int) -> StrArray:
-    ids = np.array([str(i + 1) for i in range(n)] if given is None else [str(name) for name in given], dtype=np.str_)
+    if given is None:
+        return np.arange(1, n + 1).astype(f"<U{len(str(n))}")
+    ids = np.array([str(name) for name in given], dtype=np.str_)
     if len(ids) != n:
         raise InputError(f"There must be {n} sample ids, one per row, but {len(ids)} came.")
     return ids
@@ -331,18 +333,30 @@ def _encode(labels: Sequence[Any] | ArrayLike, name: str, n: int) -> tuple[IntAr
     values = np.asarray(labels)
     if values.ndim != 1 or len(values) != n:
         raise InputError(f"{name} must have {n} labels, one per sample, but has shape {values.shape}.")
-    missing = [value is None or str(value).strip() in _MISSING for value in values.tolist()]
-    if any(missing):
+    if values.dtype == object:
+        missing = np.array([_is_missing(value) for value in values.tolist()], dtype=bool)
+        levels, codes = _ordered(values) if not missing.any() else (values, np.arange(n))
+    else:
+        levels, codes = np.unique(values, return_inverse=True)
+        missing = np.array([_is_missing(level) for level in levels.tolist()], dtype=bool)[codes]
+    if missing.any():
         rows = np.flatnonzero(missing)
         raise InputError(
             f"{name} must be known for every sample, but {len(rows)} of {n} are missing (first rows: "
             f"{first_few(rows)}). Drop these samples or give them a level of their own."
         )
-    try:
-        levels, codes = np.unique(values, return_inverse=True)
-    except TypeError:  # labels of several types have no order of their own
-        levels, codes = np.unique(values.astype(np.str_), return_inverse=True)
     return codes.astype(np.intp), tuple(str(level) for level in levels.tolist())
+
+
+def _is_missing(label: object) -> bool:
+    return label is None or str(label).strip() in _MISSING
+
+
+def _ordered(values: NDArray[Any]) -> tuple[NDArray[Any], IntArray]:
+    try:
+        return np.unique(values, return_inverse=True)
+    except TypeError:  # labels of several types have no order of their own
+        return np.unique(values.astype(np.str_), return_inverse=True)
 
 
 def _check_ids(ids: StrArray) -> None:

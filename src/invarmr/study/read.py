@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,8 +85,7 @@ def read_cohort(study: str | Path | StudyConfig) -> Cohort:
 def read_study(config: StudyConfig, progress: Progress | None = None) -> ReadStudy:
     """Read everything a study file names; see `read_cohort`."""
     progress = progress or Progress()
-    phenotypes = read_phenotypes(config)
-    reader = None if config.genotypes is None else open_genotypes(config.genotypes.path)
+    phenotypes, reader = _both_files(config)
     frame, lost = _match(config, phenotypes, reader)
     codes, labels = encode(frame[_ENVIRONMENT])
     lost += [Lost("used", label, int((codes == code).sum()), "") for code, label in enumerate(labels)]
@@ -159,6 +159,15 @@ def open_instruments(
         imputed=variants.imputed,
     )
     return genotypes if scores.shape[1] == 0 else StackedInstruments(genotypes, ArrayInstruments(scores))
+
+
+def _both_files(config: StudyConfig) -> tuple[Phenotypes, GenotypeReader | None]:
+    """The phenotype table and the genotype file, opened at the same time; a fault of the first is told first."""
+    if config.genotypes is None:
+        return read_phenotypes(config), None
+    with ThreadPoolExecutor(max_workers=1) as other:
+        opening = other.submit(open_genotypes, config.genotypes.path)
+        return read_phenotypes(config), opening.result()
 
 
 def _match(
