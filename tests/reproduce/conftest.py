@@ -14,6 +14,12 @@ def small():
     return SMALL
 
 
+class Settings(dict):
+    @classmethod
+    def improved(cls, **changes):
+        return cls(improved=True, **changes)
+
+
 @pytest.fixture(autouse=True)
 def quick_dml(monkeypatch):
     """Double machine learning takes seconds; its own tests run it."""
@@ -52,7 +58,7 @@ def fake_grid(monkeypatch):
 
     modules = {
         "autoencoder_grid": SimpleNamespace(AutoencoderJob=SimpleNamespace, train_grid=train_grid),
-        "autoencoder_settings": SimpleNamespace(AutoencoderSettings=dict),
+        "autoencoder_settings": SimpleNamespace(AutoencoderSettings=Settings),
     }
-    monkeypatch.setattr(replicate, "_neural", modules.__getitem__)
+    monkeypatch.setattr(replicate, "neural_module", modules.__getitem__)
     return calls

@@ -59,6 +59,7 @@ def test_defaults_are_the_publications():
 
 def test_learners_that_are_not_at_hand_are_left_out_or_refused(monkeypatch):
     monkeypatch.setattr(command, "build_learner", lambda name: missing() if name == "flow" else None)
+    monkeypatch.setattr(command, "neural_module", lambda name: None)
 
     def missing():
         raise InputError("The learner 'flow' needs zuko.")
@@ -70,6 +71,7 @@ def test_learners_that_are_not_at_hand_are_left_out_or_refused(monkeypatch):
 
 def test_settings_are_parsed(monkeypatch):
     monkeypatch.setattr(command, "build_learner", lambda name: None)
+    monkeypatch.setattr(command, "neural_module", lambda name: None)
     asked = request(
         items=("table1",), learners="none, autoencoder", seeds=3, first_seed=5, lambda_invariance="1,2.5",
         lambda_independence="0,1",

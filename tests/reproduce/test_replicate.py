@@ -72,6 +72,14 @@ def test_autoencoders_of_all_units_are_one_list_of_jobs_that_share_data(small, f
     assert {row["validation"] for row in results[1].rows} == {2.0, 1.2}
 
 
+def test_the_improved_settings_have_one_pair_of_lambdas(small, fake_grid):
+    result = run_autoencoders([unit("autoencoder_improved", mixing="poly3")], small)[0]
+    assert all(job.settings["improved"] for job in fake_grid[0])
+    assert [job.settings["lambda_independence"] for job in fake_grid[0]] == [0.0, 0.1]
+    chosen = {row["settings"] for row in result.rows if row["estimator"] == "DML(W^)"}
+    assert chosen == {"lambda_independence=0.1;lambda_invariance=0.1;n_confounded=2;n_latent=2"}
+
+
 def test_the_relevance_term_sees_the_exposure_of_its_own_design(small, fake_grid):
     for effects in ("symmetric", "asymmetric"):
         own = unit("autoencoder", options=(("lambda_relevance", 0.01),), effects=(effects,))
@@ -100,11 +108,12 @@ def test_models_that_failed_have_rows_without_estimates(small, fake_grid):
     assert all(row["estimate"] is None for row in result.rows)
 
 
-def test_the_real_autoencoder_fits_in(small):
+@pytest.mark.parametrize("learner", ["autoencoder", "autoencoder_improved"])
+def test_the_real_autoencoder_fits_in(small, learner):
     pytest.importorskip("torch")
     pytest.importorskip("invarmr.instruments.autoencoder_grid")
     scale = replace(small, lambda_invariance=(1.0,), lambda_independence=(1.0,), training={"epochs": 2, "batch": 250})
-    result = run_autoencoders([unit("autoencoder")], scale)[0]
+    result = run_autoencoders([unit(learner, n_latent=1)], scale)[0]
     assert len(result.models) == 1
     assert math.isfinite(result.models[0]["validation_whitened"])
     assert all(row["estimate"] is not None for row in result.rows)
@@ -113,11 +122,11 @@ def test_the_real_autoencoder_fits_in(small):
 def test_without_torch_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "invarmr.instruments.autoencoder_grid", None)
     with pytest.raises(ModuleNotFoundError):
-        replicate._neural("autoencoder_grid")
+        replicate.neural_module("autoencoder_grid")
 
     def missing(_):
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
     monkeypatch.setattr(replicate.importlib, "import_module", missing)
     with pytest.raises(InputError, match=r"pip install 'invarmr\[neural\]'"):
-        replicate._neural("autoencoder_grid")
+        replicate.neural_module("autoencoder_grid")

@@ -44,7 +44,8 @@ def reproduce(
         The first of them.
     learners
         Separated by commas: none (the baselines), oracle (the true latent variables), stationary, polynomial, flow,
-        autoencoder. All whose extras are installed, where not given.
+        autoencoder (published settings), autoencoder_improved (this package's). All whose extras are installed, where
+        not given.
     workers
         Processes.
     device
@@ -56,7 +57,7 @@ def reproduce(
     lambda_invariance, lambda_independence
         The autoencoder's grid, separated by commas: 1,5,10 and 0,1,5,10.
     autoencoder
-        Further settings of the autoencoder: epochs=100,width=64.
+        Further settings of both autoencoders: epochs=100,width=64.
     models_at_once
         Autoencoders trained together: 12, on a GPU 2048.
     plan_only

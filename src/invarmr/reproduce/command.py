@@ -15,7 +15,8 @@ from invarmr.instruments.registry import build_learner
 from invarmr.provenance import describe_run
 from invarmr.reproduce.items import Item, Setting, chosen_items
 from invarmr.reproduce.output import write_items
-from invarmr.reproduce.plan import FULL, LEARNERS, QUICK, Scale, describe, units_of
+from invarmr.reproduce.plan import FULL, LEARNERS, NEURAL, QUICK, Scale, describe, units_of
+from invarmr.reproduce.replicate import neural_module
 from invarmr.reproduce.run import run_units, unfinished
 from invarmr.reproduce.tidy_table import Store, locked, write_whole
 
@@ -78,7 +79,10 @@ def _missing(learner: str) -> InputError | None:
     """Why a learner cannot be used here."""
     if learner not in ("none", "oracle"):
         try:
-            build_learner(learner)
+            if learner in NEURAL:
+                neural_module("autoencoder_grid")
+            else:
+                build_learner(learner)
         except InputError as error:
             return error
     return None

@@ -26,7 +26,7 @@ from invarmr.reproduce.study_estimates import baseline_estimates, dml_estimates,
 from invarmr.reproduce.tidy_table import settings_text
 from invarmr.simulate.latent import LatentSample, simulate_latent
 
-__all__ = ["UnitResult", "run_autoencoders", "run_unit"]
+__all__ = ["UnitResult", "neural_module", "run_autoencoders", "run_unit"]
 
 Encode = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 
@@ -52,7 +52,7 @@ class _Model:
 
 
 def run_unit(unit: Unit, scale: Scale) -> UnitResult:
-    """Run a unit of any learner but the autoencoder."""
+    """Run a unit of any learner but the autoencoders."""
     tests = _tests(unit, scale)
     if unit.learner == "none":
         result = UnitResult()
@@ -96,8 +96,12 @@ def run_autoencoders(
     device, checkpoint, progress
         As `invarmr.instruments.autoencoder_grid.train_grid` takes them.
     """
-    grid = _neural("autoencoder_grid")
-    make_settings = _neural("autoencoder_settings").AutoencoderSettings
+    grid = neural_module("autoencoder_grid")
+    kinds = neural_module("autoencoder_settings").AutoencoderSettings
+
+    def make(unit: Unit) -> Callable[..., Any]:
+        return kinds if unit.learner == "autoencoder" else kinds.improved  # type: ignore[no-any-return]
+
     jobs, owners, drawn = [], [], {}
     for number, unit in enumerate(units):
         key = (unit.environments, unit.mixing, unit.seed, unit.effects[0])
@@ -112,7 +116,7 @@ def run_autoencoders(
                     environment=training.environment,
                     validation_instrument=validation.instrument,
                     validation_environment=validation.environment,
-                    settings=make_settings(**_decoder(unit), **settings),
+                    settings=make(unit)(**_decoder(unit), **settings),
                     seed=unit.seed,
                     exposure=training.exposure if settings.get("lambda_relevance") else None,
                 )
@@ -137,7 +141,14 @@ def run_autoencoders(
     return results
 
 
-def _neural(module: str) -> Any:  # noqa: ANN401 - torch is loaded only when an autoencoder is trained
+def neural_module(module: str) -> Any:  # noqa: ANN401 - torch is loaded only when an autoencoder is trained
+    """A module of the autoencoder.
+
+    Raises
+    ------
+    InputError
+        The extra is not installed.
+    """
     try:
         return importlib.import_module(f"invarmr.instruments.{module}")
     except ModuleNotFoundError as error:

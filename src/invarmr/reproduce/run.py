@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from invarmr.errors import InputError
-from invarmr.reproduce.plan import Scale, Unit, expected_seconds, in_words
+from invarmr.reproduce.plan import NEURAL, Scale, Unit, expected_seconds, in_words
 from invarmr.reproduce.replicate import UnitResult, run_autoencoders, run_unit
 from invarmr.reproduce.tidy_table import Store
 
@@ -74,11 +74,12 @@ def run_units(
         raise InputError(f"workers must be at least 1, but is {workers}.")
     kind = device.split(":")[0]
     limit = models_at_once or MODELS_AT_ONCE.get(kind, MODELS_AT_ONCE["cpu"])
-    neural = [unit for unit in units if unit.learner == "autoencoder"]
-    others: list[_Task] = [(partial(_one, unit, scale), [unit]) for unit in units if unit.learner != "autoencoder"]
+    neural = [unit for unit in units if unit.learner in NEURAL]
+    others: list[_Task] = [(partial(_one, unit, scale), [unit]) for unit in units if unit.learner not in NEURAL]
     chunks: list[_Task] = [
         (partial(_chunk, chunk, scale, device, _checkpoint(store.out, chunk, scale)), chunk)
-        for chunk in _chunks(neural, scale, limit)
+        for learner in NEURAL[::-1]
+        for chunk in _chunks([unit for unit in neural if unit.learner == learner], scale, limit)
     ]
     watch = _Watch(units, scale, say)
     with _one_thread_each():
@@ -110,7 +111,7 @@ def _take(task: _Task, results: list[UnitResult], store: Store, scale: Scale, wa
     """Write down what a task gave, and drop its checkpoints."""
     _, units = task
     store.add([row for item in results for row in item.rows], [row for item in results for row in item.models])
-    if units[0].learner == "autoencoder":
+    if units[0].learner in NEURAL:
         shutil.rmtree(_checkpoint(store.out, units, scale), ignore_errors=True)
     watch.ended(units)
 
