@@ -36,7 +36,7 @@ LEARNERS = ("none", "oracle", "stationary", "polynomial", "flow", "autoencoder_i
 settings with their grid of lambdas; `autoencoder_improved`: this package's settings, one pair of lambdas."""
 NEURAL = ("autoencoder", "autoencoder_improved")
 BOTH: tuple[Effects, ...] = ("symmetric", "asymmetric")
-_SECONDS = {"none": 0.6, "oracle": 1.5, "stationary": 2.5, "polynomial": 8.0, "flow": 60.0}
+_SECONDS = {"none": 0.5, "oracle": 0.8, "stationary": 0.8, "polynomial": 1.0, "flow": 60.0}
 """Seconds a unit takes on one core with two environments of 10,000 rows, measured."""
 _MODEL_STEP = 2.0e-3
 """Seconds of one step of one autoencoder of a stack on one core of a CPU, 500 rows from each of two environments."""
@@ -226,7 +226,7 @@ def units_of(items: Iterable[Item], learners: Sequence[str], scale: Scale) -> li
 def expected_seconds(unit: Unit, scale: Scale) -> float:
     """What a unit is expected to take on one core of a CPU."""
     rows = scale.n_samples * unit.environments / 20_000
-    table_2 = 10.0 * rows * len(unit.effects) if unit.double_machine_learning else 0.0
+    table_2 = 4.0 * rows * len(unit.effects) if unit.double_machine_learning else 0.0
     if unit.learner not in NEURAL:
         return _SECONDS[unit.learner] * rows + table_2
     epochs = int(scale.training.get("epochs", 400 if unit.environments == 2 else 800))
