@@ -6,7 +6,7 @@ Symbols: X controls (V^, covariates), Z instruments, D exposure, Y outcome:
 
 With several instruments, two-stage least squares on the residuals. Without controls it is two-stage least squares with
 cross-fitted means. Needs rows, and the extra `dml`. Sources: Chernozhukov et al. (2018), Econometrics Journal 21:C1;
-Bach, Chernozhukov, Kurz & Spindler (2022), Journal of Machine Learning Research 23:53.
+Bach, Kurz, Chernozhukov, Spindler & Klaassen (2024), Journal of Statistical Software 108:3.
 """
 
 from __future__ import annotations
