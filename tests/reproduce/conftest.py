@@ -49,6 +49,7 @@ def fake_grid(monkeypatch):
                 SimpleNamespace(
                     encode=encode,
                     seconds=0.5,
+                    settings=s,
                     validation_mmd=1.0 / s["lambda_invariance"] + s["lambda_independence"],
                     validation_mmd_whitened=s["lambda_invariance"],
                     failure="it diverged" if job.seed == 99 else None,

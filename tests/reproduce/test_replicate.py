@@ -69,6 +69,7 @@ def test_autoencoders_of_all_units_are_one_list_of_jobs_that_share_data(small, f
     model = results[0].models[1]
     assert (model["validation"], model["validation_whitened"]) == (2.0, 1.0)
     assert model["spread"] > 0
+    assert "decoder=polynomial" in model["resolved"]
     assert {row["validation"] for row in results[1].rows} == {2.0, 1.2}
 
 

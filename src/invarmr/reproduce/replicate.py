@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class _Model:
     validation: float | None = None
     validation_whitened: float | None = None
     failure: str = ""
+    resolved: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run_unit(unit: Unit, scale: Scale) -> UnitResult:
@@ -78,7 +79,8 @@ def run_unit(unit: Unit, scale: Scale) -> UnitResult:
         centred = seen - latent.center
         return centred @ latent.confounded_loadings, centred @ latent.loadings
 
-    return _evaluate(unit, scale, tests, [_Model(settings, encode, time.perf_counter() - started)])
+    seconds = time.perf_counter() - started
+    return _evaluate(unit, scale, tests, [_Model(settings, encode, seconds, resolved=dict(latent.settings))])
 
 
 def run_autoencoders(
@@ -134,6 +136,7 @@ def run_autoencoders(
                 _finite(fit.validation_mmd),
                 _finite(fit.validation_mmd_whitened),
                 fit.failure or "",
+                _as_mapping(fit.settings),
             )
             for settings, fit in zip(unit.settings(scale), own, strict=True)
         ]
@@ -158,6 +161,10 @@ def neural_module(module: str) -> Any:  # noqa: ANN401 - torch is loaded only wh
             f"The learner 'autoencoder' needs {error.name}, which is not installed. "
             "Install it with: pip install 'invarmr[neural]'"
         ) from error
+
+
+def _as_mapping(settings: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass of a module that needs torch
+    return asdict(settings) if is_dataclass(settings) and not isinstance(settings, type) else dict(settings)
 
 
 def _decoder(unit: Unit) -> dict[str, Any]:
@@ -261,5 +268,6 @@ def _model_row(unit: Unit, scale: Scale, model: _Model, spread: float | None) ->
         "validation_whitened": model.validation_whitened,
         "spread": spread,
         "seconds": round(model.seconds, 3),
-        "failure": model.failure,
+        "failure": " ".join(model.failure.split()),
+        "resolved": settings_text(model.resolved),
     }

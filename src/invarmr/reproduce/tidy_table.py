@@ -50,6 +50,7 @@ MODEL_COLUMNS: Mapping[str, Any] = {
     "spread": pl.Float64,
     "seconds": pl.Float64,
     "failure": pl.String,
+    "resolved": pl.String,
 }
 _MODEL_KEY = ("design", "environments", "mixing", "trained_on", "seed", "learner", "settings")
 
