@@ -38,6 +38,8 @@ _HOME = {
     "ConfidenceSet": "inference.confidence_set",
     "anderson_rubin_set": "inference.anderson_rubin",
     "conditional_likelihood_ratio_set": "inference.likelihood_ratio",
+    "bootstrap_effect": "inference.bootstrap",
+    "BootstrapInterval": "inference.bootstrap",
     "diagnose": "diagnostics.battery",
     "Diagnostics": "diagnostics.battery",
     "read_summary_statistics": "io.summary_statistics",

@@ -8,8 +8,8 @@ invariant part and a confounded part, and no combination of the confounded part 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, final
+from dataclasses import dataclass, fields
+from typing import ClassVar, Self, final
 
 import numpy as np
 
@@ -129,6 +129,30 @@ class StationaryInstruments(Learner):
             return latent.with_people(source=data.instruments, fold=fold)
         return latent
 
+    @classmethod
+    def like(cls, latent: LatentInstruments, *, choose: bool | None = None) -> Self:
+        """The learner of moments that makes the split of `latent` again, with the settings it was made with.
+
+        For `polynomial` and for learners with a representation, it is the one that splits their components or features.
+
+        Parameters
+        ----------
+        latent
+            What was learned.
+        choose
+            Whether a number of latent instruments that was chosen from the data is chosen again, or taken. None: chosen
+            again where 8 directions or fewer were split. A bootstrap sees the sampling noise of the people twice, and
+            with many directions the tests of equal means and covariances would take that for differences.
+        """
+        recorded = latent.settings.get("features", latent.settings)
+        names = {item.name for item in fields(cls)}
+        settings = {name: value for name, value in recorded.items() if name in names}
+        if choose is None:
+            choose = latent.n_latent + latent.n_confounded <= _FEW_DIRECTIONS
+        if not choose:
+            settings["n_latent"] = latent.n_latent
+        return cls(**settings)
+
     def _check(self) -> None:
         if not 2 <= self.n_held_out <= self.n_folds - 2:
             raise InputError(
@@ -219,6 +243,9 @@ def _leading(moments: EnvironmentMoments, directions: FloatArray, most: int = 3)
     order = np.argsort(-correlation, kind="stable")[:most]
     kept = order[correlation[order] >= correlation[order[0]] / 2]
     return tuple(moments.columns[i].split(":", 1)[1] for i in kept)
+
+
+_FEW_DIRECTIONS = 8
 
 
 def _check_folds(folds: Sequence[EnvironmentMoments]) -> None:

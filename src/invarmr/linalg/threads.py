@@ -21,6 +21,8 @@ __all__ = ["Each", "in_turn", "small_problems", "threads_at_once"]
 
 SMALL = 1_000
 """Columns up to which a matrix is better left to one thread."""
+TINY = 40
+"""Columns up to which handing a matrix to another thread takes longer than the matrix."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -53,8 +55,8 @@ def threads_at_once(bytes_each: int = 0, *, at_most: int = 2**27) -> Iterator[Ea
 
 @contextmanager
 def small_problems(n_columns: int) -> Iterator[Each]:
-    """`threads_at_once` for matrices of up to `SMALL` columns; beyond, the linear algebra keeps its threads."""
-    if n_columns > SMALL:
+    """`threads_at_once` for matrices of `TINY` to `SMALL` columns; beyond, the linear algebra keeps its threads."""
+    if not TINY < n_columns <= SMALL:
         yield in_turn
         return
     with threads_at_once() as each:
