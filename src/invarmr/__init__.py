@@ -28,6 +28,7 @@ _HOME = {
     "StationaryInstruments": "instruments.stationary",
     "AutomaticInstruments": "instruments.automatic",
     "PolynomialInstruments": "instruments.polynomial",
+    "AutoencoderInstruments": "instruments.autoencoder",
     "AlleleScore": "instruments.allele_score",
     "OrdinaryLeastSquares": "estimators.kclass",
     "TwoStageLeastSquares": "estimators.kclass",

@@ -8,7 +8,13 @@ import torch
 
 from invarmr.errors import InputError, InvarmrError
 from invarmr.instruments.autoencoder_encoder import Encoder
-from invarmr.instruments.autoencoder_grid import AutoencoderJob, choose_model, lambda_grid, train_grid
+from invarmr.instruments.autoencoder_grid import (
+    AutoencoderJob,
+    choose_model,
+    choose_restart,
+    lambda_grid,
+    train_grid,
+)
 from invarmr.instruments.autoencoder_settings import AutoencoderSettings
 from invarmr.nn.kernels import mmd_squared
 from invarmr.nn.networks import encode
@@ -118,7 +124,9 @@ def test_a_model_that_failed_says_so_and_is_not_chosen() -> None:
     parameters = SETTINGS.architecture(5).n_parameters
     failing = replace(base, start=np.full(parameters, 1e30))
     models = train_grid([failing, base])
-    assert choose_model(models) == 1
+    assert choose_model(models) == choose_restart(models) == 1
+    better = train_grid([base, replace(base, seed=5, settings=replace(SETTINGS, epochs=9, learning_rate=1e-2))])
+    assert choose_restart(better) == 1
     with pytest.raises(InvarmrError, match="did not train: the loss stopped being finite in epoch 1 of 2"):
         models[0].encode(base.instrument)
     with pytest.raises(InputError, match="No trained model is left to choose from: the loss stopped"):

@@ -79,6 +79,18 @@ def test_entropy_is_the_mean_log_determinant_of_both_parts(batch) -> None:
         assert float(parts.entropy[model]) == pytest.approx(expected, rel=1e-4)
 
 
+def test_the_scale_invariant_form_does_not_see_the_scale_of_the_features(batch) -> None:
+    architecture, theta, Z, D, _, plain = batch
+    larger = dict(theta)
+    for name in ("encoder.3.weight", "encoder.3.bias"):
+        larger[name] = 7 * theta[name]
+    objective = Objective(scale_invariant=True)
+    one, other = (loss_parts(objective, architecture, t, Z, D, E) for t in (theta, larger))
+    for name in ("invariance", "independence", "entropy"):
+        assert torch.allclose(getattr(one, name), getattr(other, name), rtol=1e-3, atol=1e-4)
+        assert not torch.allclose(getattr(one, name), getattr(plain, name), rtol=1e-2)
+
+
 def test_the_total_adds_every_term_with_its_lambda_and_takes_entropy_off() -> None:
     parts = LossParts(*(torch.tensor([float(value), 1.0]) for value in (2, 3, 5, 7, 11)))
     weights = Weights(*(torch.tensor([value, 0.0]) for value in (10.0, 100.0, 1_000.0, 10_000.0)))

@@ -29,7 +29,15 @@ from invarmr.nn.networks import Architecture
 from invarmr.nn.objective import Objective
 from invarmr.nn.training import Plan, StackTask, resolve_device, train_stack
 
-__all__ = ["AutoencoderJob", "TrainedAutoencoder", "choose_model", "lambda_grid", "standard_units", "train_grid"]
+__all__ = [
+    "AutoencoderJob",
+    "TrainedAutoencoder",
+    "choose_model",
+    "choose_restart",
+    "lambda_grid",
+    "standard_units",
+    "train_grid",
+]
 
 STACK_SIZE = 12
 """Models trained as one batch on a CPU: more no longer fit its cache. A GPU takes `GPU_STACK_SIZE`."""
@@ -145,6 +153,15 @@ def choose_model(models: Sequence[TrainedAutoencoder], *, rule: str = "paper") -
         raise InputError(f"No trained model is left to choose from: {reasons}.")
     name = "validation_mmd" if rule == "paper" else "validation_mmd_whitened"
     return min(allowed, key=lambda i: float(getattr(models[i], name)))
+
+
+def choose_restart(models: Sequence[TrainedAutoencoder]) -> int:
+    """Which of several models of the same settings and data to keep: the least objective over the last epochs.
+
+    About half of all starts end in a poor minimum, which the objective shows by its reconstruction.
+    """
+    trained = [i for i, model in enumerate(models) if model.failure is None] or [0]
+    return min(trained, key=lambda i: float(models[i].history.total[-models[i].history.n_last :].mean()))
 
 
 def train_grid(

@@ -5,9 +5,9 @@ Tensors are features before rows, (..., features, rows): rows are then contiguou
 
 from __future__ import annotations
 
-import importlib.util
-
 from invarmr.errors import InputError
 
-if importlib.util.find_spec("torch") is None:  # pragma: no cover - the tests have torch
-    raise InputError("Neural learners need torch, which is not installed: pip install 'invarmr[neural]'.")
+try:
+    import torch as _torch  # noqa: F401 - only whether it is there
+except ImportError as error:
+    raise InputError("Neural learners need torch, which is not installed: pip install 'invarmr[neural]'.") from error

@@ -38,7 +38,8 @@ class Objective:
     invariance_kernel, independence_kernel
         See `kernels`.
     scale_invariant
-        Whether invariance and independence are measured on whitened parts.
+        Whether invariance and independence are measured on whitened parts, and entropy on columns of unit variance:
+        otherwise W^ shrinks to please the first two, and then all columns grow to please the last.
     entropy
         `gaussian`: log-determinant; `nearest_neighbour`: Kozachenko-Leonenko, for bounded parts.
     """
@@ -98,7 +99,7 @@ def loss_parts(
             W, V, sizes, objective.independence_kernel, scale_invariant=objective.scale_invariant
         ),
         relevance=relevance(exposure, predict_exposure(theta, W)) if architecture.relevance else W.new_zeros(len(W)),
-        entropy=entropy(U, n_environments, objective.entropy),
+        entropy=entropy(_unit_spread(U) if objective.scale_invariant else U, n_environments, objective.entropy),
     )
 
 
@@ -113,6 +114,11 @@ def relevance(exposure: Tensor | None, predicted: Tensor) -> Tensor:
     if exposure is None:
         raise ValueError("an architecture with a relevance net needs the exposure")
     return reconstruction(exposure, predicted)
+
+
+def _unit_spread(U: Tensor) -> Tensor:
+    """The columns over their standard deviation in all environments together: entropy then cannot grow by scale."""
+    return U / (U.var(-1, correction=0, keepdim=True) + 1e-12).sqrt()
 
 
 def entropy(U: Tensor, n_environments: int, kind: EntropyKind) -> Tensor:
