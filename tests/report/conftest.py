@@ -121,6 +121,68 @@ def write_loadings(folder, rng, *, variants, latent):
     write_tsv(folder / "loadings.tsv", ["variant", "effect_allele", *(f"latent{k + 1}" for k in range(latent))], rows)
 
 
+def write_stratification(folder, rng):
+    """The tables of the battery, with a negative control that 17 people lack."""
+    joint = [("observed", "environment", "Wilks' Lambda (Rao's F)", 125.2, "600, 59389", 0.0, 0.0082, 0.00015, 19_960,
+              "everyone"),
+             ("learned", "components", "HSIC by permutation", 0.04, None, 0.47, 0.04, 0.041, 6_000,
+              "2,000 people; most with PC8")]  # fmt: skip
+    columns = ["instruments", "against", "test", "statistic", "df", "p_value", "share", "chance", "n_samples", "reason"]
+    write_tsv(folder / "stratification.tsv", columns, joint)
+    numbers = ["estimate", "std_error", "ci_lower", "ci_upper"]
+
+    def around(value, error):
+        return (value, error, value - 1.96 * error, value + 1.96 * error)
+
+    curve = [("none", "OLS", 1.2), ("observed", "2SLS", 1.3), ("observed", "LIML", 1.35),
+             ("observed+environment", "LIML", 0.7), ("learned", "LIML", 0.5)]  # fmt: skip
+    rows = [
+        (k, name, method, *around(0.5 + (value - 0.5) * 0.5**k, 0.02), 30.0)
+        for name, method, value in curve
+        for k in range(5)
+    ]
+    write_tsv(
+        folder / "component_counts.tsv", ["n_components", "instruments", "method", *numbers, "first_stage_f"], rows
+    )
+    meta = [
+        (name, model, *around(value, 0.03), 1e-60, 4, q, 3, 0.4, 0.0, 0.0)
+        for name, value, q in (("learned", 0.51, 2.9), ("observed", 0.9, 119.0))
+        for model in ("fixed", "random")
+    ]
+    write_tsv(
+        folder / "meta_analysis.tsv",
+        ["instruments", "model", *numbers, "p_value", "n_environments", "q", "q_df", "q_p_value", "i2", "tau2"],
+        meta,
+    )
+    controls = [
+        (name, role, label, "OLS" if label == "none" else "LIML", *around(value, 0.02), 0.4, n,
+         None if label == "none" else 31.0, None if label == "none" else 1.1, None if label == "none" else "197, 19800",
+         None if label == "none" else 0.31, label == "learned")
+        for name, role, n in (("tanning", "outcome", 19_943), ("birth order", "exposure", 19_960))
+        for label, value in (("none", 0.7), ("observed", 0.9), ("learned", 0.01))
+    ]  # fmt: skip
+    write_tsv(
+        folder / "negative_controls.tsv",
+        ["control", "role", "instruments", "method", *numbers, "p_value", "n_samples", "first_stage_f", "joint_f",
+         "joint_df", "joint_p_value", "headline"],
+        controls,
+    )  # fmt: skip
+    values = np.linspace(0.35, 0.65, 61)
+    z = (values - 0.504) / 0.027
+    p = np.exp(-(z**2) / 2)
+    write_tsv(
+        folder / "effect_curve.tsv",
+        ["value", "wald_p", "anderson_rubin_p", "conditional_likelihood_ratio_p"],
+        list(zip(values, p, 0.6 * p, p, strict=True)),
+    )
+    sets = [("Wald", "learned", 0.95, 1, 0.451, 0.557, "[0.451, 0.557]"),
+            ("Anderson-Rubin", "learned", 0.95, 1, None, None, "empty"),
+            ("conditional likelihood ratio", "learned", 0.95, 1, "-inf", 0.4, "(-inf, 0.4] U [0.45, inf)"),
+            ("conditional likelihood ratio", "learned", 0.95, 2, 0.45, "inf", "(-inf, 0.4] U [0.45, inf)")]  # fmt: skip
+    columns = ["test", "instruments", "level", "piece", "lower", "upper", "shown"]
+    write_tsv(folder / "confidence_sets.tsv", columns, sets)
+
+
 def diagnostics(folder, *, j_p, invariance_p, applies=True):
     rows = [
         ("relevance", "first-stage F", "the instruments say nothing about the exposure", 31.4, "197", 0.0, True,
@@ -221,6 +283,7 @@ def identified(folder):
     write_components(folder, rng, people=3000)
     write_variants(folder, rng, kept=200, dropped=9)
     write_loadings(folder, rng, variants=200, latent=197)
+    write_stratification(folder, rng)
     provenance(folder, exposure="ldl", outcome="sbp")
     write_json(
         folder / "truth.json",

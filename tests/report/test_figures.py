@@ -5,8 +5,9 @@ import polars as pl
 import pytest
 
 from invarmr.report.archive import read_archive
+from invarmr.report.curve_figures import component_count_plot, effect_curve_plot
 from invarmr.report.figures import marks_of
-from invarmr.report.forest_figures import environment_forest, estimate_forest
+from invarmr.report.forest_figures import environment_forest, estimate_forest, negative_control_forest
 from invarmr.report.learning_figures import eigenvalue_plot, invariance_plot, loading_plot
 from invarmr.report.structure_figures import balance_plot, component_scatter, log_floor
 
@@ -18,6 +19,9 @@ FIGURES = {
     "loadings": loading_plot,
     "balance": balance_plot,
     "components": lambda archive: component_scatter(archive, masked=False),
+    "effect-curve": effect_curve_plot,
+    "component-counts": component_count_plot,
+    "negative-control-forest": negative_control_forest,
 }
 
 
@@ -85,3 +89,47 @@ def test_coordinates_are_short_but_text_is_whole(archive_of):
     coordinates = "".join(re.findall(r"<[^>]*>", svg))
     assert not re.search(r"\d\.\d{3}", coordinates)
     assert "0.504" in svg
+
+
+def test_the_sets_of_the_curve_may_be_empty_and_unbounded(archive_of):
+    drawing = effect_curve_plot(read_archive(archive_of("identified")))
+    assert "empty: no value is borne" in drawing.svg
+    for text in ("Anderson-Rubin, 95 % set", "conditional likelihood ratio, 95 % set", "p-value", "0.05"):
+        assert text in drawing.svg
+    assert "must not be read" not in drawing.reading
+
+
+def test_a_curve_of_a_verdict_that_refuses_says_so(archive_of):
+    folder, other = archive_of("not identified"), archive_of("identified")
+    for name in ("effect_curve.tsv", "confidence_sets.tsv"):
+        (folder / name).write_bytes((other / name).read_bytes())
+    assert "must not be read as effects" in effect_curve_plot(read_archive(folder)).reading
+
+
+def test_every_series_of_the_component_counts_is_named(archive_of):
+    svg = component_count_plot(read_archive(archive_of("identified"))).svg
+    for name in ("No instruments, OLS", "Observed, 2SLS", "Observed, within environments, LIML", "Learned, LIML"):
+        assert name in svg
+    assert "principal components held fixed" in svg
+
+
+def test_negative_controls_stand_under_their_names_with_their_numbers(archive_of):
+    folder = archive_of("identified")
+    svg = negative_control_forest(read_archive(folder)).svg
+    for text in ("tanning, for the outcome", "birth order, for the exposure", "0.700  (0.661 to 0.739)", "estimated"):
+        assert text in svg
+    frame = pl.read_csv(folder / "negative_controls.tsv", separator="\t", infer_schema=False)
+    frame.filter(role="outcome").write_csv(folder / "negative_controls.tsv", separator="\t")
+    assert "effect per unit of ldl" in negative_control_forest(read_archive(folder)).svg
+
+
+def test_combined_environments_stand_below_the_others(archive_of):
+    folder = archive_of("identified")
+    drawing = environment_forest(read_archive(folder))
+    assert "all, fixed effects" in drawing.svg
+    assert "all, random effects" in drawing.svg
+    assert "Diamonds" in drawing.reading
+    (folder / "meta_analysis.tsv").unlink()
+    drawing = environment_forest(read_archive(folder))
+    assert "all, fixed effects" not in drawing.svg
+    assert "Diamonds" not in drawing.reading

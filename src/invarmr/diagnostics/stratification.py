@@ -31,7 +31,7 @@ __all__ = ["JointTest", "joint_checks", "joint_tests", "wilks_test"]
 
 NAMES = {"environment": "environment labels", "components": "principal components"}
 _EVERYONE = "everyone; Pillai's share of the joint variance"
-_LINKED = "A component made of a few linked variants follows the instruments among them without any confounding"
+_LINKED = "a component made of a few linked variants follows the instruments among them without any confounding"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ def _observed(moments: EnvironmentMoments) -> list[JointTest]:
         own = R.T @ total[np.ix_(instruments, components)]
         rho2 = linalg.svdvals(own @ Q) ** 2
         most = int(np.argmax(np.square(own).sum(axis=0) / np.diag(total)[components]))
-        why = f"{_EVERYONE}; most with {_name(moments, components[most])}. {_LINKED}"
+        why = f"{_EVERYONE}; most with {_name(moments, components[most])}"
         out.append(_wilks("components", rho2, p, Q.shape[1], n, why))
     return [test for test in out if test is not None]
 
@@ -198,7 +198,7 @@ def _learned(
         fitted, rank = solve_on_range(S, c)
         share = float(np.sum(c * fitted) / p)
         most = int(np.argmax(np.square(c).sum(axis=1) / np.diag(cov)))
-        which = f"{reason}; most with {_name(held_out, components[most])}. {_LINKED}"
+        which = f"{reason}; most with {_name(held_out, components[most])}"
         out.append(_chi2("components", c, cov, share, p, n, which, rank=rank))
     return out
 
@@ -234,6 +234,7 @@ def joint_checks(tests: Sequence[JointTest], *, n_components: int) -> tuple[Chec
 
 def _check(test: JointTest) -> Check:
     name = NAMES[test.against]
+    linked = (_LINKED,) if test.against == "components" else ()
     related = f"follow {name}" if test.p_value < 0.01 else f"show no relation to {name}"
     amount = ""
     if test.share is not None and test.chance is not None:
@@ -246,5 +247,5 @@ def _check(test: JointTest) -> Check:
         df=test.df,
         p_value=test.p_value,
         conclusion=f"the {test.instruments} instruments {related}{amount}",
-        reason=f"{test.reason}; described only, not in the verdict",
+        reason="; ".join((test.reason, *linked, "described only, not in the verdict")),
     )

@@ -50,6 +50,30 @@ VARIANTS: Columns = {
     "reason": TEXT, "effect_allele_frequency": NUMBER, "min_call_rate": NUMBER, "hardy_weinberg_p": NUMBER,
     "n_imputed": WHOLE,
 }  # fmt: skip
+STRATIFICATION: Columns = {
+    "instruments": TEXT, "against": TEXT, "test": TEXT, "statistic": NUMBER, "df": TEXT, "p_value": NUMBER,
+    "share": NUMBER, "chance": NUMBER, "n_samples": WHOLE, "reason": TEXT,
+}  # fmt: skip
+COMPONENT_COUNTS: Columns = {
+    "n_components": WHOLE, "instruments": TEXT, "method": TEXT, "estimate": NUMBER, "std_error": NUMBER,
+    "ci_lower": NUMBER, "ci_upper": NUMBER, "first_stage_f": NUMBER,
+}  # fmt: skip
+META_ANALYSIS: Columns = {
+    "instruments": TEXT, "model": TEXT, "estimate": NUMBER, "std_error": NUMBER, "ci_lower": NUMBER, "ci_upper": NUMBER,
+    "p_value": NUMBER, "n_environments": WHOLE, "q": NUMBER, "q_df": WHOLE, "q_p_value": NUMBER, "i2": NUMBER,
+    "tau2": NUMBER,
+}  # fmt: skip
+NEGATIVE_CONTROLS: Columns = {
+    "control": TEXT, "role": TEXT, "instruments": TEXT, "method": TEXT, "estimate": NUMBER, "std_error": NUMBER,
+    "ci_lower": NUMBER, "ci_upper": NUMBER, "p_value": NUMBER, "n_samples": WHOLE, "first_stage_f": NUMBER,
+    "joint_f": NUMBER, "joint_df": TEXT, "joint_p_value": NUMBER, "headline": TRUTH,
+}  # fmt: skip
+EFFECT_CURVE: Columns = {
+    "value": NUMBER, "wald_p": NUMBER, "anderson_rubin_p": NUMBER, "conditional_likelihood_ratio_p": NUMBER,
+}  # fmt: skip
+CONFIDENCE_SETS: Columns = {
+    "test": TEXT, "instruments": TEXT, "level": NUMBER, "lower": NUMBER, "upper": NUMBER, "shown": TEXT,
+}  # fmt: skip
 SAMPLES: Columns = {"stage": TEXT, "environment": TEXT, "n_samples": WHOLE, "reason": TEXT}
 
 
@@ -113,6 +137,12 @@ class Archive:
     loadings: pl.DataFrame | None
     variants: pl.DataFrame | None
     samples: pl.DataFrame | None
+    stratification: pl.DataFrame | None = None
+    component_counts: pl.DataFrame | None = None
+    meta_analysis: pl.DataFrame | None = None
+    negative_controls: pl.DataFrame | None = None
+    effect_curve: pl.DataFrame | None = None
+    confidence_sets: pl.DataFrame | None = None
 
     @property
     def headline(self) -> EstimateRow:
@@ -169,6 +199,12 @@ def read_archive(folder: Path) -> Archive:
         loadings=_table(folder / "loadings.tsv", LOADINGS, others=NUMBER),
         variants=_table(folder / "variants.tsv", VARIANTS),
         samples=_table(folder / "samples.tsv", SAMPLES),
+        stratification=_table(folder / "stratification.tsv", STRATIFICATION),
+        component_counts=_table(folder / "component_counts.tsv", COMPONENT_COUNTS),
+        meta_analysis=_table(folder / "meta_analysis.tsv", META_ANALYSIS),
+        negative_controls=_table(folder / "negative_controls.tsv", NEGATIVE_CONTROLS),
+        effect_curve=_table(folder / "effect_curve.tsv", EFFECT_CURVE),
+        confidence_sets=_table(folder / "confidence_sets.tsv", CONFIDENCE_SETS),
     )
 
 

@@ -1,9 +1,10 @@
-"""Forest plots: every estimate of the study, and every environment alone and left out."""
+"""Forest plots: every estimate, every environment alone, combined and left out, and every negative control."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -22,6 +23,7 @@ __all__ = [
     "forest_axes",
     "interval_mark",
     "interval_text",
+    "negative_control_forest",
     "rule",
     "span_of",
 ]
@@ -146,25 +148,43 @@ def environment_forest(archive: Archive) -> Drawing:
         "the shaded band is the headline interval from everyone; a mark on the left that stands far from it, or a "
         "mark on the right that moves when one environment is left out, says that this environment drives the answer."
     )
-    return draw("environment-forest", title, reading, lambda: _plot_environments(archive, frame))
+    combined = _combined(archive)
+    if combined:
+        reading += " Diamonds combine the environments: one effect for all, and effects that vary at random."
+    return draw("environment-forest", title, reading, lambda: _plot_environments(archive, frame, combined))
 
 
-def _plot_environments(archive: Archive, frame: pl.DataFrame) -> Figure:
-    figure, panels = blank_figure(ROW * frame.height + 0.95, 2, one_scale=True)
+def _combined(archive: Archive) -> list[tuple[str, Interval]]:
+    """Combined estimates with the headline's instruments, by name."""
+    if archive.meta_analysis is None:
+        return []
+    rows = archive.meta_analysis.filter(pl.col("instruments") == archive.headline.instruments)
+    return [
+        (f"all, {row['model']} effects", (row["estimate"], row["ci_lower"], row["ci_upper"]))
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def _plot_environments(archive: Archive, frame: pl.DataFrame, combined: Sequence[tuple[str, Interval]]) -> Figure:
+    n_rows = frame.height + len(combined)
+    figure, panels = blank_figure(ROW * n_rows + 0.95, 2, one_scale=True)
     headings = ("in this environment alone", "when this environment is left out")
     for axes, prefix, heading in zip(panels, ("", "left_out_"), headings, strict=True):
         columns = [frame[prefix + name].to_list() for name in ("estimate", "ci_lower", "ci_upper")]
         intervals: list[Interval] = list(zip(*columns, strict=True))
-        _environment_panel(axes, intervals, archive.headline)
+        own = [values for _, values in combined] if prefix == "" else []
+        _environment_panel(axes, intervals, own, archive.headline)
         axes.set_title(heading)
-    panels[0].set_yticks(range(frame.height), frame["environment"].to_list())
-    panels[0].set_ylim(frame.height - 0.5, -0.5)
+    panels[0].set_yticks(range(n_rows), [*frame["environment"].to_list(), *(name for name, _ in combined)])
+    panels[0].set_ylim(n_rows - 0.5, -0.5)
     figure.supxlabel(f"effect on {archive.headline.outcome} per unit of {archive.headline.exposure}", size=8.5)
     return figure
 
 
-def _environment_panel(axes: Axes, intervals: Sequence[Interval], headline: EstimateRow) -> None:
-    span = span_of([*intervals, (headline.estimate, headline.ci_lower, headline.ci_upper)])
+def _environment_panel(
+    axes: Axes, intervals: Sequence[Interval], combined: Sequence[Interval], headline: EstimateRow
+) -> None:
+    span = span_of([*intervals, *combined, (headline.estimate, headline.ci_lower, headline.ci_upper)])
     if headline.ci_lower is not None and headline.ci_upper is not None:
         axes.axvspan(max(headline.ci_lower, span[0]), min(headline.ci_upper, span[1]), color=PALE, lw=0, zorder=0)
     if headline.estimate is not None:
@@ -172,6 +192,64 @@ def _environment_panel(axes: Axes, intervals: Sequence[Interval], headline: Esti
     axes.axvline(0, color=GREY, lw=0.8, zorder=1)
     for y, values in enumerate(intervals):
         interval_mark(axes, y, values, span=span, colour=BLACK, marker="s")
+    if combined:
+        axes.axhline(len(intervals) - 0.5, color=PALE, lw=0.8, zorder=0)
+    for y, values in enumerate(combined, start=len(intervals)):
+        interval_mark(axes, y, values, span=span, colour=BLUE, marker="D", bold=True)
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlim(*span)
     quiet_axes(axes, keep=("bottom",))
+
+
+def negative_control_forest(archive: Archive) -> Drawing:
+    """Draw every negative control with every instrument set."""
+    title = "Negative controls: traits on which no effect can show"
+    frame = archive.negative_controls
+    if frame is None:
+        return Drawing("negative-control-forest", title, reason="the study names no negative controls")
+    reading = (
+        "each mark is the estimated effect on a negative-control outcome, or of a negative-control exposure, with one "
+        "set of instruments; the truth is 0, so a mark away from the line is bias that this set would bring to the "
+        "answer too."
+    )
+    return draw("negative-control-forest", title, reading, lambda: _plot_controls(archive, frame))
+
+
+def _plot_controls(archive: Archive, frame: pl.DataFrame) -> Figure:
+    rows = frame.rows(named=True)
+    lines: list[dict[str, Any] | str] = []
+    for row, before in zip(rows, [None, *rows], strict=False):
+        if before is None or row["control"] != before["control"]:
+            lines.append(f"{row['control']}, for the {row['role']}")
+        lines.append(row)
+    figure, axes = forest_axes(len(lines))
+    span = span_of([(row["estimate"], row["ci_lower"], row["ci_upper"]) for row in rows])
+    rule(axes, 0.0, label="no effect: the truth", style="solid", span=span)
+    page = blended_transform_factory(figure.transFigure, axes.transData)
+    for y, line in enumerate(lines):
+        if isinstance(line, str):
+            axes.text(0, y, line, transform=page, ha="left", va="center", size=8, weight="bold")
+            axes.plot([0, 1], [y - 0.5, y - 0.5], transform=page, color=PALE, lw=0.6, clip_on=False, zorder=0)
+        else:
+            _control_line(axes, y, line, span=span)
+    axes.set_ylim(len(lines) - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.locator_params(axis="x", nbins=6)
+    axes.set_xlim(*span)
+    roles = frame["role"].unique().to_list()
+    unit = f"effect per unit of {archive.headline.exposure}" if roles == ["outcome"] else "estimated effect"
+    axes.set_xlabel(unit)
+    quiet_axes(axes, keep=("bottom",))
+    return figure
+
+
+def _control_line(axes: Axes, y: int, row: Mapping[str, Any], *, span: tuple[float, float]) -> None:
+    lead = bool(row["headline"])
+    values = (row["estimate"], row["ci_lower"], row["ci_upper"])
+    interval_mark(axes, y, values, span=span, colour=BLUE if lead else BLACK, marker=MARKERS.get(row["method"], "o"),
+                  bold=lead)  # fmt: skip
+    place, weight = axes.get_yaxis_transform(), "bold" if lead else "normal"
+    name = f"{SET_NAMES.get(row['instruments'], row['instruments'])}, {row['method']}"
+    axes.text(-0.02, y, name, transform=place, ha="right", va="center", weight=weight, size=8)
+    text = interval_text(*values, row["std_error"])
+    axes.text(1.03, y, text, transform=place, ha="left", va="center", weight=weight, size=8)

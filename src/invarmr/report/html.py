@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invarmr.errors import InputError
-from invarmr.report import data_tables, tables
+from invarmr.report import data_tables, stratification_tables, tables
 from invarmr.report.archive import Archive, read_archive
 from invarmr.report.methods import GLOSSARY, methods_text, references
 from invarmr.report.numbers import Counts, show_effect, show_number, show_p, show_share
@@ -145,6 +145,10 @@ def _tables(archive: Archive, counts: Counts) -> dict[str, tables.Table]:
         tables.loading_table(archive, names),
         tables.diagnostic_table(archive, counts=counts),
         tables.environment_table(archive, counts=counts),
+        stratification_tables.joint_table(archive, counts=counts),
+        stratification_tables.combined_table(archive),
+        stratification_tables.control_table(archive, counts=counts),
+        stratification_tables.set_table(archive),
         tables.input_table(archive),
         tables.timing_table(archive),
     ]
@@ -153,7 +157,7 @@ def _tables(archive: Archive, counts: Counts) -> dict[str, tables.Table]:
 
 def _figures(archive: Archive, counts: Counts) -> dict[str, Drawing]:
     """All figures; matplotlib is loaded here and not before."""
-    from invarmr.report import forest_figures, learning_figures, structure_figures
+    from invarmr.report import curve_figures, forest_figures, learning_figures, structure_figures
 
     found = [
         forest_figures.estimate_forest(archive),
@@ -163,6 +167,9 @@ def _figures(archive: Archive, counts: Counts) -> dict[str, Drawing]:
         learning_figures.loading_plot(archive),
         structure_figures.balance_plot(archive),
         forest_figures.environment_forest(archive),
+        curve_figures.effect_curve_plot(archive),
+        curve_figures.component_count_plot(archive),
+        forest_figures.negative_control_forest(archive),
     ]
     return {figure.slug.replace("-", "_"): figure for figure in found}
 
