@@ -12,15 +12,16 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from invarmr.arrays import FloatArray, IntArray, StrArray, finite_matrix, finite_vector, read_only
 from invarmr.data.instrument_source import ArrayInstruments, InstrumentSource
+from invarmr.data.labels import encoded, names_of, sample_ids_of
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.data.moment_pass import Track, sum_groups
 from invarmr.data.moments import EnvironmentMoments
 from invarmr.data.representation import RepresentedInstruments, represent
-from invarmr.errors import InputError, first_few
+from invarmr.errors import InputError
 
 __all__ = ["BLOCK", "Account", "Cohort", "InstrumentKind"]
 
@@ -74,7 +75,7 @@ class Cohort:
     weights
         (d,) external weight of each instrument per unit (allele copy), for the allele score; None where not given.
     sample_ids
-        n unique ids.
+        n unique ids (checked where they are read).
     cluster
         (n,) codes of clusters of dependent samples; None: independent.
     observed
@@ -107,7 +108,6 @@ class Cohort:
         for name in (*_ARRAYS, "weights", "cluster"):
             array = getattr(self, name)
             object.__setattr__(self, name, None if array is None else read_only(array))
-        _check_ids(self.sample_ids)
         _check_variation(self.exposure, self.exposure_name, "exposure")
         _check_variation(self.outcome, self.outcome_name, "outcome")
         _check_sizes(self)
@@ -161,7 +161,7 @@ class Cohort:
         n, d = values.shape
         if d == 0:
             raise InputError("At least one instrument is required, but instrument has no columns.")
-        codes, labels = _encode(environment, "environment", n)
+        codes, labels = encoded(environment, "environment", n)
         if instrument_kind == "genotype" and n and (values.min() < 0 or values.max() > 2):
             raise InputError(
                 "instrument_kind='genotype' needs allele copies between 0 and 2, but the values run from "
@@ -172,21 +172,21 @@ class Cohort:
         known = finite_matrix(_or_empty(truth, n), "truth", n)
         return cls(
             instruments=ArrayInstruments(values),
-            instrument_names=_names(instrument_names, instrument, "instrument", d),
+            instrument_names=names_of(instrument_names, instrument, "instrument", d),
             instrument_kind=instrument_kind,
             exposure=finite_vector(exposure, "exposure", n),
             outcome=finite_vector(outcome, "outcome", n),
             environment=codes,
             environments=labels,
-            sample_ids=_sample_ids(sample_ids, n),
+            sample_ids=sample_ids_of(sample_ids, n),
             covariates=measured,
             components=ancestry,
             truth=known,
-            covariate_names=_names(covariate_names, covariates, "covariate", measured.shape[1]),
-            component_names=_names(None, None, "PC", ancestry.shape[1]),
-            truth_names=_names(None, truth, "truth", known.shape[1]),
+            covariate_names=names_of(covariate_names, covariates, "covariate", measured.shape[1]),
+            component_names=names_of(None, None, "PC", ancestry.shape[1]),
+            truth_names=names_of(None, truth, "truth", known.shape[1]),
             weights=None if weights is None else finite_vector(weights, "weights", d, axis="instrument"),
-            cluster=None if cluster is None else _encode(cluster, "cluster", n)[0],
+            cluster=None if cluster is None else encoded(cluster, "cluster", n)[0],
         )
 
     @property
@@ -300,72 +300,6 @@ class Cohort:
 
 def _or_empty(values: ArrayLike | None, n: int) -> ArrayLike:
     return np.zeros((n, 0)) if values is None else values
-
-
-def _names(given: Sequence[str] | None, source: object, stem: str, count: int) -> tuple[str, ...]:
-    columns = getattr(source, "columns", None)
-    if given is None and columns is not None and len(columns) == count:
-        given = [str(name) for name in columns]
-    if given is None:
-        return tuple(f"{stem}{i + 1}" if stem != "PC" else f"PC{i + 1}" for i in range(count))
-    names = tuple(str(name) for name in given)
-    if len(names) != count:
-        raise InputError(f"There must be {count} {stem} names, one per column, but {len(names)} came.")
-    if len(set(names)) != count:
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise InputError(f"{stem} names must differ, but these come more than once: {first_few(twice)}.")
-    return names
-
-
-def _sample_ids(given: Sequence[str] | None, n: int) -> StrArray:
-    if given is None:
-        return np.arange(1, n + 1).astype(f"<U{len(str(n))}")
-    ids = np.array([str(name) for name in given], dtype=np.str_)
-    if len(ids) != n:
-        raise InputError(f"There must be {n} sample ids, one per row, but {len(ids)} came.")
-    return ids
-
-
-_MISSING = ("", "NA", "nan", "<NA>", "NaT")
-
-
-def _encode(labels: Sequence[Any] | ArrayLike, name: str, n: int) -> tuple[IntArray, tuple[str, ...]]:
-    values = np.asarray(labels)
-    if values.ndim != 1 or len(values) != n:
-        raise InputError(f"{name} must have {n} labels, one per sample, but has shape {values.shape}.")
-    if values.dtype == object:
-        missing = np.array([_is_missing(value) for value in values.tolist()], dtype=bool)
-        levels, codes = _ordered(values) if not missing.any() else (values, np.arange(n))
-    else:
-        levels, codes = np.unique(values, return_inverse=True)
-        missing = np.array([_is_missing(level) for level in levels.tolist()], dtype=bool)[codes]
-    if missing.any():
-        rows = np.flatnonzero(missing)
-        raise InputError(
-            f"{name} must be known for every sample, but {len(rows)} of {n} are missing (first rows: "
-            f"{first_few(rows)}). Drop these samples or give them a level of their own."
-        )
-    return codes.astype(np.intp), tuple(str(level) for level in levels.tolist())
-
-
-def _is_missing(label: object) -> bool:
-    return label is None or str(label).strip() in _MISSING
-
-
-def _ordered(values: NDArray[Any]) -> tuple[NDArray[Any], IntArray]:
-    try:
-        return np.unique(values, return_inverse=True)
-    except TypeError:  # labels of several types have no order of their own
-        return np.unique(values.astype(np.str_), return_inverse=True)
-
-
-def _check_ids(ids: StrArray) -> None:
-    if pl.Series(ids.tolist(), dtype=pl.String).n_unique() < len(ids):
-        unique, counts = np.unique(ids, return_counts=True)
-        raise InputError(
-            f"Sample ids must be unique, but {int((counts > 1).sum())} come more than once: "
-            f"{first_few(unique[counts > 1])}. Keep one row per sample."
-        )
 
 
 def _check_variation(values: FloatArray, name: str, role: str) -> None:
