@@ -2,7 +2,7 @@
 
 A .bed holds variant after variant, four calls to a byte, the first in the lowest bits: 00 two copies of A1, 01 missing,
 10 one copy, 11 none. Only the bytes between the first and the last sample wanted are read, so blocks of neighbouring
-samples cost what they hold; pgenlib, which reads every variant whole, needs about six times as long for them.
+samples cost what they hold; pgenlib reads every variant whole, whichever samples are wanted.
 """
 
 from __future__ import annotations
