@@ -35,6 +35,7 @@ _HOME = {
     "LimitedInformationML": "estimators.kclass",
     "Fuller": "estimators.kclass",
     "SeveralExposuresKClass": "estimators.several_exposures",
+    "TwoStageResidualInclusion": "estimators.residual_inclusion",
     "Estimate": "estimators.estimate",
     "ConfidenceSet": "inference.confidence_set",
     "anderson_rubin_set": "inference.anderson_rubin",

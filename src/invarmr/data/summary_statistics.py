@@ -171,7 +171,7 @@ def _refuse(table: pl.DataFrame, bad: pl.Series, source: str, required: str, col
         return
     shown = table[rows[:5].tolist()]
     cells = [
-        f"row {row + 1} ({variant}) has {'nothing' if value is None else repr(value)}"
+        f"row {row + 1}{'' if variant is None else f' ({variant})'} has {'nothing' if value is None else repr(value)}"
         for row, variant, value in zip(rows[:5].tolist(), shown["SNP"], shown[column], strict=True)
     ]
     cells += [""] * (rows.size - len(cells))
