@@ -17,9 +17,12 @@ from invarmr.diagnostics.summary.pleiotropy import egger_intercept
 from invarmr.diagnostics.summary.strength import i_squared_gx, mean_f
 from invarmr.estimators.summary.base import SummaryEstimator
 from invarmr.estimators.summary.conditional_strength import conditional_f
+from invarmr.estimators.summary.constrained_likelihood import ConstrainedMaximumLikelihood
 from invarmr.estimators.summary.contamination_mixture import ContaminationMixture
 from invarmr.estimators.summary.debiased import DebiasedInverseVarianceWeighted
 from invarmr.estimators.summary.egger import Egger
+from invarmr.estimators.summary.generalised_moments import MultivariableMoments, PrincipalComponentMoments
+from invarmr.estimators.summary.grip import Grip
 from invarmr.estimators.summary.heterogeneity_penalised import HeterogeneityPenalised
 from invarmr.estimators.summary.inverse_variance import InverseVarianceWeighted
 from invarmr.estimators.summary.lasso import Lasso
@@ -178,6 +181,33 @@ def test_lipids_penalised_inverse_variance(lipids: Associations, expected: dict[
     assert ends == pytest.approx(e["ci"], abs=0.05)  # theirs: the quantile of 1,000 draws
 
 
+def test_lipids_constrained_likelihood(lipids: Associations, expected: dict[str, Any]):
+    e = expected["mr_mendelianrandomization"]["lipids LDL->CHD (28)"]["mr_cML-MA-BIC-DP n=17723"]
+    answer = ConstrainedMaximumLikelihood(sample_size=17_723, n_draws=1_000).fit(lipids)
+    assert answer.b == pytest.approx(e["b"], abs=0.06)  # theirs: the mean of 200 draws, sd 0.39
+    assert answer.se == pytest.approx(e["se"], rel=0.12)
+
+
+def test_calcium_principal_components(calcium: Associations, expected: dict[str, Any]):
+    e = expected["mr_mendelianrandomization"]["calcium->glucose correlated (6)"]["mr_pcgmm nx=6351 ny=133010"]
+    answer = PrincipalComponentMoments(exposure_sample_size=6351, outcome_sample_size=133_010).fit(calcium)
+    agree(answer.b, e["b"])
+    agree(answer.se, e["se"])
+    agree(answer.extras["F"], e["F"])
+    agree(answer.extras["Q"], e["Q"])
+    agree(answer.extras["over_dispersion"], e["overdispersion"])
+    assert answer.extras["n_components"] == e["n_pc"]
+
+
+def test_bmi_on_chd_grip(bmi_chd: HarmonisedStatistics, expected: dict[str, Any]):
+    e = expected["mr_twosamplemr_bmi_chd"]["mr_grip"]
+    answer = Grip().fit(bmi_chd.associations())
+    agree(answer.b, e["b"])
+    agree(answer.se, e["se"])
+    assert answer.extras["intercept"] == pytest.approx(-3.38e-5, abs=5.1e-8)  # printed in TwoSampleMR's test
+    assert answer.extras["intercept_se"] == pytest.approx(5.66e-5, abs=5.1e-8)
+
+
 def test_heterogeneity_penalised(lipids: Associations, expected: dict[str, Any]):
     e = expected["mr_mendelianrandomization"]["lipids LDL->CHD (28)"]["mr_hetpen first 10 SNPs"]
     answer = HeterogeneityPenalised(lower=-1, upper=5, step=0.01).fit(lipids.take(np.arange(10)))
@@ -296,6 +326,19 @@ def test_multivariable_lipids_median_and_lasso(three_lipids: MultivariableAssoci
     assert [answer.se for answer in lasso] == pytest.approx(e["mr_mvlasso"]["se"], abs=0.00051)
     agree(lasso[0].extras["penalty"], e["mr_mvlasso"]["lambda"])
     assert lasso[0].extras["n_valid"] == e["mr_mvlasso"]["valid"]
+
+
+def test_multivariable_lipids_moments(three_lipids: MultivariableAssociations, expected: dict[str, Any]):
+    """Theirs stops a search whose gradient is not that of its objective: near the root that is solved here."""
+    e = expected["mr_mendelianrandomization"]["multivariable LDL,HDL,TG->CHD (28)"]["mr_mvgmm"]
+    answers = list(
+        MultivariableMoments(exposure_sample_size=17_723, outcome_sample_size=17_723).fit(three_lipids).values()
+    )
+    for answer, b, se in zip(answers, e["b"], e["se"], strict=True):
+        assert answer.b == pytest.approx(b, abs=0.1 * se)
+        assert answer.se == pytest.approx(se, abs=0.00051)
+    assert answers[0].extras["over_dispersion"] == pytest.approx(e["overdispersion"], rel=0.01)
+    assert answers[0].extras["Q"] == pytest.approx(e["Q"], rel=0.005)
 
 
 def test_multivariable_lipids_conditional_f(three_lipids: MultivariableAssociations, expected: dict[str, Any]):

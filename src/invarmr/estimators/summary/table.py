@@ -16,6 +16,7 @@ from invarmr.estimators.summary.base import SummaryEstimator
 from invarmr.estimators.summary.contamination_mixture import ContaminationMixture
 from invarmr.estimators.summary.debiased import DebiasedInverseVarianceWeighted
 from invarmr.estimators.summary.egger import BootstrapEgger, Egger
+from invarmr.estimators.summary.grip import Grip
 from invarmr.estimators.summary.heterogeneity_penalised import HeterogeneityPenalised
 from invarmr.estimators.summary.inverse_variance import InverseVarianceWeighted
 from invarmr.estimators.summary.lasso import Lasso
@@ -60,6 +61,7 @@ METHODS: Mapping[str, SummaryEstimator] = {
     "mr_presso": Presso(),
     "mr_ivw_radial": RadialInverseVarianceWeighted(),
     "mr_egger_radial": RadialEgger(),
+    "mr_grip": Grip(),
 }
 """Methods by the names of TwoSampleMR's functions;
 from `mr_divw` to `mr_hetpen` by those of MendelianRandomization, and
