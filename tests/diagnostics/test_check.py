@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from invarmr.diagnostics.check import not_applicable
+import pytest
+
+from invarmr.diagnostics.check import Check, not_applicable
 
 
 def test_not_applicable_carries_its_reason_and_no_numbers() -> None:
@@ -9,3 +11,16 @@ def test_not_applicable_carries_its_reason_and_no_numbers() -> None:
     assert check.statistic is check.p_value is None
     assert check.conclusion == "not applicable"
     assert check.reason == "there is one instrument"
+
+
+def test_far_tails_are_powers_of_ten() -> None:
+    def check(**more: object) -> Check:
+        return Check(assumption="exclusion", test="J", null="", conclusion="", **more)
+
+    far = check(statistic=4000.0, df="3", p_value=0.0)
+    assert far.log10_p_value == pytest.approx(-866.9, abs=0.1)
+    assert far.shown_p_value == f"10^{far.log10_p_value:.1f}"
+    assert check(statistic=2.0, df="3", p_value=0.0321).shown_p_value == "0.032"
+    assert check().shown_p_value == ""
+    assert check().log10_p_value is None
+    assert check(statistic=0.2, p_value=0.0).shown_p_value == "0"  # a share of permutations: nothing finer is known

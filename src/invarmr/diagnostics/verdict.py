@@ -37,7 +37,7 @@ def judge(latent: LatentInstruments | None, checks: Sequence[Check]) -> Verdict:
         if check.test in _REJECTING and check.p_value is not None and check.p_value < REJECTION
     ]
     reasons = [
-        f"{check.conclusion[0].upper()}{check.conclusion[1:]} ({check.test}, p = {check.p_value:.2g})."
+        f"{check.conclusion[0].upper()}{check.conclusion[1:]} ({check.test}, p = {check.shown_p_value})."
         for check in failed
     ]
     if learned.status == "rejected" or failed:
@@ -61,7 +61,7 @@ def _passed(checks: Sequence[Check]) -> list[str]:
     out = []
     for check in checks:
         if check.test in (*_REJECTING, "first-stage F") and check.applies:
-            p = "" if check.p_value is None else f", p = {check.p_value:.2g}"
+            p = "" if check.p_value is None else f", p = {check.shown_p_value}"
             shown = f" ({check.test}{p})" if check.test != "first-stage F" else ""
             out.append(f"{check.conclusion[0].upper()}{check.conclusion[1:]}{shown}.")
     return out

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from invarmr.inference.confidence_set import ConfidenceSet
+from invarmr.inference.tails import log_survival_chi2
 
 __all__ = ["Estimate"]
 
@@ -26,7 +28,7 @@ class Estimate:
     confidence_set
         At the level it carries.
     p_value
-        Two-sided, of no effect.
+        Two-sided, of no effect; 0 where it is below the smallest float (see `log10_p_value`).
     n_samples, n_instruments
         Samples, and rank of the instruments (0 for least squares).
     first_stage_f
@@ -57,6 +59,11 @@ class Estimate:
     kappa: float
     learning_inflation: float = 1.0
     note: str = ""
+
+    @property
+    def log10_p_value(self) -> float:
+        """Decimal logarithm of the p-value, right where the p-value is below the smallest float."""
+        return float(log_survival_chi2((self.estimate / self.std_error) ** 2, 1)) / math.log(10.0)
 
     def __str__(self) -> str:
         strength = "" if self.first_stage_f is None else f", first-stage F {self.first_stage_f:.1f}"
