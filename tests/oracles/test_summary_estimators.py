@@ -339,6 +339,12 @@ def test_multivariable_lipids_moments(three_lipids: MultivariableAssociations, e
         assert answer.se == pytest.approx(se, abs=0.00051)
     assert answers[0].extras["over_dispersion"] == pytest.approx(e["overdispersion"], rel=0.01)
     assert answers[0].extras["Q"] == pytest.approx(e["Q"], rel=0.005)
+    e = expected["mr_mendelianrandomization"]["multivariable LDL,HDL,TG->CHD (28)"]["mr_mvpcgmm"]
+    method = MultivariableMoments(exposure_sample_size=17_723, outcome_sample_size=17_723, share=0.999)
+    for answer, b, se in zip(method.fit(three_lipids).values(), e["b"], e["se"], strict=True):
+        assert answer.extras["n_components"] == e["n_pc"]
+        assert answer.b == pytest.approx(b, abs=0.15 * se)
+        assert answer.se == pytest.approx(se, rel=0.02)
 
 
 def test_multivariable_lipids_conditional_f(three_lipids: MultivariableAssociations, expected: dict[str, Any]):

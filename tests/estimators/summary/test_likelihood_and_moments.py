@@ -114,3 +114,10 @@ def test_multivariable_moments_agree_with_ivw_where_variants_are_strong() -> Non
         assert moments[name].b == pytest.approx(weighted[name].b, abs=0.5 * weighted[name].se)
         assert moments[name].se == pytest.approx(weighted[name].se, rel=0.2)
     assert method.fit(data, correlation=np.array([[1.0, 0.3], [0.3, 1.0]]))["ldl"].b != moments["ldl"].b
+    with pytest.raises(InputError, match="raise share"):
+        MultivariableMoments(exposure_sample_size=1e5, outcome_sample_size=1e4, share=0.01).fit(data)
+    with pytest.raises(InputError, match="share must lie"):
+        MultivariableMoments(exposure_sample_size=1e5, outcome_sample_size=1e4, share=2.0)
+    with pytest.raises(InputError, match="positive definite 80 x 80"):
+        method.fit(data, ld=np.ones((80, 80)))
+    assert method.fit(data, ld=np.eye(80))["ldl"].b == pytest.approx(moments["ldl"].b)

@@ -102,6 +102,9 @@ class MultivariableMoments:
     ----------
     exposure_sample_size, outcome_sample_size
         People behind the associations: one number or one per exposure; and one.
+    share
+        Share of the variance that principal components hold, of z z' * rho with z the sum of |gamma_k| over sigma_Y
+        (MV-PC-GMM, for correlated variants); None: the variants themselves.
     over_dispersion
         Count balanced pleiotropy, tau^2 (default).
     level
@@ -109,26 +112,31 @@ class MultivariableMoments:
 
     Notes
     -----
-    Extras: `Q`, `over_dispersion` (tau^2 before it is taken as zero).
+    Extras: `Q`, `over_dispersion` (tau^2 before it is taken as zero), `n_components`.
     """
 
     exposure_sample_size: ArrayLike
     outcome_sample_size: float
+    share: float | None = None
     over_dispersion: bool = True
     level: float = 0.95
 
     def __post_init__(self) -> None:
         check_level(self.level)
+        if self.share is not None and not 0.0 < self.share < 1.0:
+            raise InputError(f"share must lie in (0, 1), but is {self.share}.")
 
     def fit(
-        self, data: MultivariableAssociations, *, correlation: ArrayLike | None = None
+        self, data: MultivariableAssociations, *, correlation: ArrayLike | None = None, ld: ArrayLike | None = None
     ) -> Mapping[str, SummaryEstimate]:
         """One estimate per exposure, by name.
 
         Parameters
         ----------
         data
-            Independent variants.
+            More variants than exposures.
+        ld
+            (p, p) correlation of the variants, of the effect alleles; None: independent.
         correlation
             (K, K) phenotypic correlation of the exposures, where their associations come from the same people.
 
@@ -141,7 +149,14 @@ class MultivariableMoments:
         require_variants(data, K + 1, "Multivariable GMM")
         cor = np.eye(K) if correlation is None else finite_matrix(correlation, "correlation", K)
         sizes = [float(n) for n in np.broadcast_to(np.asarray(self.exposure_sample_size, dtype=np.float64), (K,))]
-        rho, L = np.eye(p), np.eye(p)
+        rho = np.eye(p) if ld is None else finite_matrix(ld, "ld", p)
+        if rho.shape != (p, p) or linalg.eigvalsh(rho)[0] <= 1e-10:
+            raise InputError(f"ld must be a positive definite {p} x {p} correlation matrix: prune variants first.")
+        L = np.eye(p)
+        if self.share is not None:
+            L = _components(np.abs(data.exposure).sum(axis=1) / data.outcome_std_error, rho, self.share)
+        if L.shape[1] <= K:
+            raise InputError(f"{L.shape[1]} components are too few for {K} exposures: raise share.")
         x = _joint(list(data.exposure.T), list(data.exposure_std_error.T), sizes, cor, rho, L)
         y = _joint([data.outcome], [data.outcome_std_error], [self.outcome_sample_size], np.eye(1), rho, L)
         moments = _Moments(x.coefficients, x.covariance, y.coefficients[:, 0], y.covariance[0, 0])
@@ -158,7 +173,7 @@ class MultivariableMoments:
                 pval=p_value,
                 log10_pval=log10_p,
                 confidence_set=interval,
-                extras={"Q": q, "over_dispersion": tau2},
+                extras={"Q": q, "over_dispersion": tau2, "n_components": L.shape[1]},
             )
         return answers
 
