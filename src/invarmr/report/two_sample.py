@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["write_two_sample_report"]
 
+MOST_ROWS = 1_000
+"""Variants in the page's table."""
 _FILES = ("details.tsv", "harmonised.tsv", "sensitivity.tsv", "provenance.json")
 _HEADLINES = ("Inverse variance weighted", "Wald ratio")
 
@@ -214,7 +216,7 @@ def _variants(variants: pl.DataFrame, slug: str) -> Table:
         "se.outcome",
     )
     rows = []
-    for row in variants.sort("mr_keep", "SNP").iter_rows(named=True):
+    for row in variants.sort("mr_keep", "SNP").head(MOST_ROWS).iter_rows(named=True):
         alleles = "/".join(str(row.get(name) or "?") for name in names[:2])
         effects = [show_number(row.get(name)) for name in names[2:]]
         kept = bool(row["mr_keep"])
@@ -225,7 +227,12 @@ def _variants(variants: pl.DataFrame, slug: str) -> Table:
         *columns_of(("", "Reason or remark")),
     )
     caption = "Every variant of the exposure, dropped ones first, on the exposure's effect allele (the first)."
-    return Table(f"{slug}-variants", caption, columns, tuple(rows))
+    note = (
+        f"The first {MOST_ROWS:,} of {variants.height:,}; harmonised.tsv holds all."
+        if len(rows) < variants.height
+        else ""
+    )
+    return Table(f"{slug}-variants", caption, columns, tuple(rows), note)
 
 
 def _figures(details: pl.DataFrame, variants: pl.DataFrame, tests: pl.DataFrame, slug: str) -> dict[str, Drawing]:

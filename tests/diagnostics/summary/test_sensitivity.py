@@ -169,3 +169,12 @@ def test_the_battery_holds_every_analysis_of_every_pair():
         "radial": 37,
     }
     assert sensitivity(harmonised(1)).filter(pl.col("analysis") == "heterogeneity").height == 0
+
+
+def test_leaving_one_out_in_closed_form_is_the_fit_without_it():
+    data = harmonised()
+    fast = leave_one_out(data)
+    slow = leave_one_out(data, method=InverseVarianceWeighted(level=0.9))  # another setting: fitted one by one
+    assert fast["SNP"].to_list() == slow["SNP"].to_list()
+    for column in ("b", "se", "p"):
+        assert fast[column].to_list() == pytest.approx(slow[column].to_list(), rel=1e-9)

@@ -152,7 +152,7 @@ class MultivariableMoments:
         rho = np.eye(p) if ld is None else finite_matrix(ld, "ld", p)
         if rho.shape != (p, p) or linalg.eigvalsh(rho)[0] <= 1e-10:
             raise InputError(f"ld must be a positive definite {p} x {p} correlation matrix: prune variants first.")
-        L = np.eye(p)
+        L: FloatArray = np.eye(p)
         if self.share is not None:
             L = _components(np.abs(data.exposure).sum(axis=1) / data.outcome_std_error, rho, self.share)
         if L.shape[1] <= K:
