@@ -199,6 +199,12 @@ def diagnostics(folder, *, j_p, invariance_p, applies=True):
          "no relation found", ""),
         ("stability", "heterogeneity Q between environments", "one effect in all environments", 2.9, "3", 0.41, True,
          "the environments agree", ""),
+        ("exchangeability", "joint test against environment labels, observed instruments (Wilks)", "unrelated", 125.0,
+         "600, 59389", 0.0, True, "they follow", ""),
+        ("exchangeability", "joint test against principal components", "unrelated", None, "", None, False,
+         "not applicable", "no principal components were given or computed"),
+        ("exchangeability", "even- and odd-chromosome scores, over everyone", "unrelated", -0.01, "19995", 0.3, True,
+         "no correlation", "external weights"),
     ]  # fmt: skip
     columns = [
     "assumption", "test", "null", "statistic", "df", "p_value", "applies", "conclusion", "reason",

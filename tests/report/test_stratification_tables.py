@@ -4,6 +4,7 @@ from invarmr.report.archive import read_archive
 from invarmr.report.html import write_report
 from invarmr.report.numbers import Counts
 from invarmr.report.stratification_tables import combined_table, control_table, joint_table, set_table
+from invarmr.report.tables import battery_table, diagnostic_table
 
 
 def rows(table):
@@ -39,6 +40,15 @@ def test_negative_controls_and_their_counts(archive_of):
 def test_sets_are_shown_whole(archive_of):
     table = set_table(read_archive(archive_of("identified")))
     assert [row[2] for row in rows(table)] == ["[0.451, 0.557]", "empty", "(-inf, 0.4] U [0.45, inf)"]
+
+
+def test_tests_of_stratification_stand_in_its_section_alone(archive_of):
+    archive = read_archive(archive_of("identified"))
+    battery = [cells[1] for cells in rows(battery_table(archive, counts=Counts()))]
+    assert battery == ["joint test against principal components", "even- and odd-chromosome scores, over everyone"]
+    others = [cells[1] for cells in rows(diagnostic_table(archive, counts=Counts()))]
+    assert others
+    assert not any(name.startswith(("joint test", "even- and odd")) for name in others)
 
 
 @pytest.mark.parametrize("make", [combined_table, set_table])

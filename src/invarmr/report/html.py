@@ -146,6 +146,7 @@ def _tables(archive: Archive, counts: Counts) -> dict[str, tables.Table]:
         tables.diagnostic_table(archive, counts=counts),
         tables.environment_table(archive, counts=counts),
         stratification_tables.joint_table(archive, counts=counts),
+        tables.battery_table(archive, counts=counts),
         stratification_tables.combined_table(archive),
         stratification_tables.control_table(archive, counts=counts),
         stratification_tables.set_table(archive),

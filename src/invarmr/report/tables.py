@@ -11,8 +11,8 @@ from invarmr.report.numbers import NOTHING, Counts, show_effect, show_number, sh
 from invarmr.report.wording import ASSUMPTIONS, SET_NAMES
 
 __all__ = [
-    "Column", "Row", "Table", "assumption_table", "columns_of", "diagnostic_table", "environment_table",
-    "estimate_table", "input_table", "loading_table", "path_table", "timing_table",
+    "Column", "Row", "Table", "assumption_table", "battery_table", "columns_of", "diagnostic_table",
+    "environment_table", "estimate_table", "input_table", "loading_table", "path_table", "timing_table",
 ]  # fmt: skip
 
 PATH_SHOWN = 12
@@ -171,17 +171,40 @@ def loading_table(archive: Archive, names: Sequence[str]) -> Table:
     return Table("loading-table", caption, columns_of(("Variant", "Effect allele"), *shown), tuple(rows), note)
 
 
+BATTERY = ("even- and odd-chromosome scores", "negative-control ")
+JOINT = "joint test against "
+
+
 def diagnostic_table(archive: Archive, *, counts: Counts) -> Table:
-    """Show the tests of the assumptions; a test that does not apply says why."""
+    """Show the tests of the assumptions; a test that does not apply says why. Those of stratification stand apart."""
     caption = "Tests of the assumptions."
     if archive.diagnostics.is_empty():
         return Table("diagnostics", caption, reason="no diagnostics were asked for in this run")
-    rows = [_diagnostic_row(row, counts) for row in archive.diagnostics.iter_rows(named=True)]
-    columns = (
+    rows = [
+        _diagnostic_row(row, counts)
+        for row in archive.diagnostics.iter_rows(named=True)
+        if not row["test"].startswith((*BATTERY, JOINT))
+    ]
+    return Table("diagnostics", caption, _diagnostic_columns(), tuple(rows))
+
+
+def battery_table(archive: Archive, *, counts: Counts) -> Table:
+    """Show the tests of the stratification battery that have no table of their own."""
+    caption = "Scores of even and odd chromosomes, and negative controls with the headline's instruments."
+    rows = [
+        _diagnostic_row(row, counts)
+        for row in archive.diagnostics.iter_rows(named=True)
+        if row["test"].startswith(BATTERY) or (row["test"].startswith(JOINT) and row["applies"] is False)
+    ]
+    reason = "the instruments are scores, and the study names no negative controls"
+    return Table("battery", caption, _diagnostic_columns(), tuple(rows), reason="" if rows else reason)
+
+
+def _diagnostic_columns() -> tuple[Column, ...]:
+    return (
         *columns_of(("Assumption", "Test", "Null hypothesis"), "Statistic", "df", "p"),
         *columns_of(("Conclusion",)),
     )
-    return Table("diagnostics", caption, columns, tuple(rows))
 
 
 def _diagnostic_row(row: Mapping[str, Any], counts: Counts) -> Row:
