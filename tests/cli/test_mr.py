@@ -147,3 +147,13 @@ def test_steiger_filtering_drops_variants_or_says_why_not(
     outcome.drop("N").write_csv(files[1], separator="\t")
     mr(*files, out=out, steiger=True, report=False)
     assert "Steiger filtering: 8 variants were kept unexamined" in capsys.readouterr().out
+
+
+def test_a_method_without_a_standard_error_prints_its_set(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    mr(*files, out=tmp_path / "out", methods=["mr_conmix"], report=False)
+    printed = capsys.readouterr().out
+    assert "nan" not in printed
+    assert "Contamination mixture (8 variants): 0.5" in printed
+    assert "(95 % set [0.4" in printed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -113,9 +114,10 @@ def _say(study: TwoSampleStudy) -> None:
     from invarmr.estimators.summary.result import show_p_value
 
     for row in study.details.iter_rows(named=True):
+        spread = f"{100 * row['level']:g} % set {row['set']}" if math.isnan(row["se"]) else f"se {row['se']:.4f}"
         print(
             f"{row['exposure']} on {row['outcome']}, {row['method']} ({row['nsnp']} variants): "
-            f"{row['b']:.4f} (se {row['se']:.4f}, p {show_p_value(row['pval'], row['log10_pval'])})"
+            f"{row['b']:.4f} ({spread}, p {show_p_value(row['pval'], row['log10_pval'])})"
         )
     for note in study.notes:
         print(note)

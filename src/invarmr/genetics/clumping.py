@@ -97,7 +97,7 @@ def clump(
     Parameters
     ----------
     statistics
-        Associations with p-values; ties are broken by |beta / se|, then by place.
+        Associations with p-values; ties are broken by the size of beta / se, then by place.
     genotypes
         Genotypes whose LD counts, read in blocks. Variants are found by id, else by chromosome, position and alleles.
         A squared correlation is taken over the people called for both variants.

@@ -206,10 +206,12 @@ def _plot_radial(rows: pl.DataFrame) -> Figure:
     out = (rows["pval"] < 0.05).to_numpy()
     axes.plot(root[~out], (ratio * root)[~out], "o", color=BLACK, ms=3.4, zorder=3)
     axes.plot(root[out], (ratio * root)[out], "o", mfc="white", mec=VERMILLION, mew=1.3, ms=5, zorder=4)
-    named = rows.with_columns(out=pl.Series(out)).filter("out").sort("pval").head(8)
-    for row in named.iter_rows(named=True):
-        axes.annotate(row["SNP"], (row["root_weight"], row["ratio"] * row["root_weight"]), xytext=(4, 3), size=7,
-                      textcoords="offset points")  # fmt: skip
+    named = rows.with_columns(out=pl.Series(out)).filter("out").sort("pval").head(6)
+    for place, row in enumerate(named.sort("ratio").iter_rows(named=True)):
+        right = place % 2 == 0  # names of neighbours on both sides, so that they overlap less
+        at = (row["root_weight"], row["ratio"] * row["root_weight"])
+        shift, side = ((5, 3), "left") if right else ((-5, 3), "right")
+        axes.annotate(row["SNP"], at, xytext=shift, size=7, ha=side, textcoords="offset points")
     ends = np.array([0.0, root.max() * 1.05])
     axes.plot(ends, slope * ends, color=BLUE, lw=1.4, zorder=2)
     axes.axhline(0, color=GREY, lw=0.6, zorder=0)
