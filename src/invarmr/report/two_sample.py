@@ -196,7 +196,7 @@ def _checks(tests: pl.DataFrame, slug: str) -> Table:
         Row(
             (
                 row["analysis"], row["quantity"], show_number(row["value"]), show_number(row["se"]),
-                NOTHING if row["df"] is None else f"{row['df']:g}", show_p(row["pval"]), row["note"] or "",
+                _degrees(row["df"]), show_p(row["pval"], row["log10_pval"]), row["note"] or "",
             )
         )
         for row in tests.filter(~pl.col("analysis").is_in(apart)).iter_rows(named=True)
@@ -204,6 +204,10 @@ def _checks(tests: pl.DataFrame, slug: str) -> Table:
     columns = (*columns_of(("Analysis", "Quantity"), "Value", "Std. error", "df", "p"), *columns_of(("Note",)))
     reason = "no sensitivity analysis applies"
     return Table(f"{slug}-checks", "Sensitivity analyses.", columns, tuple(rows), reason=reason)
+
+
+def _degrees(df: float | None) -> str:
+    return NOTHING if df is None else f"{df:g}"
 
 
 def _variants(variants: pl.DataFrame, slug: str) -> Table:

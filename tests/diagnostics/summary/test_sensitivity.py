@@ -178,3 +178,16 @@ def test_leaving_one_out_in_closed_form_is_the_fit_without_it():
     assert fast["SNP"].to_list() == slow["SNP"].to_list()
     for column in ("b", "se", "p"):
         assert fast[column].to_list() == pytest.approx(slow[column].to_list(), rel=1e-9)
+
+
+def test_far_tails_of_the_battery_are_logarithms():
+    data = harmonised()
+    strong = HarmonisedStatistics(data.frame.with_columns(pl.col("se.exposure", "se.outcome") / 1000), data.absent)
+    table = sensitivity(strong)
+    far = table.filter(pl.col("pval") == 0.0)
+    assert {"heterogeneity", "leave-one-out", "single variant"} <= set(far["analysis"])
+    shown = far.filter(pl.col("analysis") != "direction")["log10_pval"]
+    assert shown.null_count() == 0
+    assert shown.max() < -300
+    near = sensitivity(data).filter(pl.col("pval") > 0)
+    assert near["log10_pval"].to_list() == pytest.approx([math.log10(p) for p in near["pval"]])

@@ -5,6 +5,7 @@ Symbols: none.
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from invarmr.data.harmonised import PAIR, HarmonisedStatistics
@@ -14,6 +15,7 @@ from invarmr.diagnostics.summary.overlap import sample_overlap
 from invarmr.diagnostics.summary.pleiotropy import egger_intercept
 from invarmr.diagnostics.summary.single_variants import leave_one_out, radial_shares, single_variant
 from invarmr.diagnostics.summary.strength import instrument_strength
+from invarmr.inference.tails import log_survival_chi2
 
 __all__ = ["sensitivity"]
 
@@ -45,7 +47,8 @@ def sensitivity(
     Returns
     -------
     polars.DataFrame
-        `id.exposure, id.outcome, outcome, exposure, analysis, quantity, SNP, value, se, df, pval, note`; null where a
+        `id.exposure, id.outcome, outcome, exposure, analysis, quantity, SNP, value, se, df, pval, note,
+        log10_pval` (right where `pval` is below the smallest float); null where a
         column does not apply.
     """
     q = heterogeneity(harmonised)
@@ -79,10 +82,24 @@ def sensitivity(
         ),
         _part(radial, "radial", "root weight", SNP="SNP", value="root_weight"),
         _part(radial, "radial", "ratio", SNP="SNP", value="ratio"),
-        _part(radial, "radial", "share of Q", SNP="SNP", value="q", pval="q_pval"),
+        _part(
+            radial.with_columns(df=pl.lit(1.0)), "radial", "share of Q", SNP="SNP", value="q", df="df", pval="q_pval"
+        ),
         _part(radial.unique(PAIR, maintain_order=True), "radial", "slope", value="slope"),
     ]
-    return pl.concat(parts).sort("id.exposure", "id.outcome", maintain_order=True)
+    table = pl.concat(parts).sort("id.exposure", "id.outcome", maintain_order=True)
+    return table.with_columns(log10_pval=_logarithms(table)).select(*_COLUMNS, "log10_pval")
+
+
+def _logarithms(table: pl.DataFrame) -> pl.Series:
+    """Decimal logarithms of the p-values: where one is 0, of a value over its error or a Q, from its statistic."""
+    p, value, se, df = (table[name].fill_null(np.nan).to_numpy() for name in ("pval", "value", "se", "df"))
+    with np.errstate(divide="ignore"):
+        log10 = np.log10(p)
+    normal, q = (p == 0) & (se > 0), (p == 0) & np.isnan(se) & (df > 0)
+    log10[normal] = log_survival_chi2((value[normal] / se[normal]) ** 2, 1) / np.log(10.0)
+    log10[q] = [float(log_survival_chi2(a, b)) / np.log(10.0) for a, b in zip(value[q], df[q], strict=True)]
+    return pl.Series(log10).fill_nan(None).replace(-np.inf, None)
 
 
 def _part(table: pl.DataFrame, analysis: str, quantity: str | pl.Expr, **columns: str) -> pl.DataFrame:
