@@ -44,6 +44,8 @@ _HOME = {
     "BootstrapInterval": "inference.bootstrap",
     "diagnose": "diagnostics.battery",
     "Diagnostics": "diagnostics.battery",
+    "dependence_sensitivity": "diagnostics.sensitivity",
+    "DependenceSensitivity": "diagnostics.sensitivity",
     "read_summary_statistics": "io.summary_statistics",
     "harmonise": "genetics.harmonise",
     "associate": "genetics.association",

@@ -81,6 +81,20 @@ def write_balance(folder, rng, *, observed, learned, shift):
     )
 
 
+def write_sensitivity(folder, *, centre, error):
+    rows = []
+    for strength in (0.0, 0.001, 0.01, 0.1):
+        bias = 60 * error * strength**0.5
+        ends = (centre - bias, centre + bias, centre - bias - 2 * error, centre + bias + 2 * error)
+        rows.append((strength, *ends, 0.4, 0.02, 0.08, 0.06))
+    write_tsv(
+        folder / "sensitivity.tsv",
+        ["strength", "lower", "upper", "ci_lower", "ci_upper", "confounder_share", "needed", "robustness_value",
+         "robustness_value_interval"],
+        rows,
+    )  # fmt: skip
+
+
 def write_eigenvalues(folder, rng, *, kept, total):
     values = np.sort(np.concatenate([rng.chisquare(60, kept) / 6e4, 0.02 * 10 ** rng.uniform(0, 1.3, total - kept)]))
     rows = [(k + 1, value, k < kept) for k, value in enumerate(values.tolist())]
@@ -285,6 +299,7 @@ def identified(folder):
     write_environments(folder, rng, centre=0.504, error=0.027, sizes=sizes)
     write_samples(folder, sizes)
     write_balance(folder, rng, observed=200, learned=197, shift=0.06)
+    write_sensitivity(folder, centre=0.5, error=0.027)
     write_eigenvalues(folder, rng, kept=197, total=200)
     write_components(folder, rng, people=3000)
     write_variants(folder, rng, kept=200, dropped=9)

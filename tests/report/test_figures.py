@@ -9,6 +9,7 @@ from invarmr.report.curve_figures import component_count_plot, effect_curve_plot
 from invarmr.report.figures import marks_of
 from invarmr.report.forest_figures import environment_forest, estimate_forest, negative_control_forest
 from invarmr.report.learning_figures import eigenvalue_plot, invariance_plot, loading_plot
+from invarmr.report.sensitivity_figures import sensitivity_plot
 from invarmr.report.structure_figures import balance_plot, component_scatter, log_floor
 
 FIGURES = {
@@ -20,6 +21,7 @@ FIGURES = {
     "balance": balance_plot,
     "components": lambda archive: component_scatter(archive, masked=False),
     "effect-curve": effect_curve_plot,
+    "sensitivity": sensitivity_plot,
     "component-counts": component_count_plot,
     "negative-control-forest": negative_control_forest,
 }

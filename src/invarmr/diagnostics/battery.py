@@ -16,6 +16,7 @@ from invarmr.diagnostics.exchangeability import Balance, balance, balance_checks
 from invarmr.diagnostics.exclusion import hansen_check, sargan_check
 from invarmr.diagnostics.invariance import invariance_checks, law_checks
 from invarmr.diagnostics.relevance import first_stage_check, partial_r2_check
+from invarmr.diagnostics.sensitivity import robustness_check
 from invarmr.diagnostics.stability import EnvironmentEstimate, environment_estimates, heterogeneity_check
 from invarmr.diagnostics.verdict import judge
 from invarmr.estimators.estimate import Estimate
@@ -98,6 +99,8 @@ def diagnose(
     cohort = design.cohort if design.cohort is None else design.cohort.observed or design.cohort
     if latent is not None and cohort is not None:
         checks += _learning_checks(latent)
+        if latent.n_latent:
+            checks.append(robustness_check(design, estimate))
         checks += invariance_checks(cohort, latent, seed=seed, n_permutations=n_permutations)
         checks += law_checks(cohort, latent, seed=seed, n_permutations=n_permutations)
         balanced = _balance(cohort, latent, held_out_moments)

@@ -68,6 +68,10 @@ NEGATIVE_CONTROLS: Columns = {
     "ci_lower": NUMBER, "ci_upper": NUMBER, "p_value": NUMBER, "n_samples": WHOLE, "first_stage_f": NUMBER,
     "joint_f": NUMBER, "joint_df": TEXT, "joint_p_value": NUMBER, "headline": TRUTH,
 }  # fmt: skip
+SENSITIVITY: Columns = {
+    "strength": NUMBER, "lower": NUMBER, "upper": NUMBER, "ci_lower": NUMBER, "ci_upper": NUMBER,
+    "confounder_share": NUMBER, "needed": NUMBER, "robustness_value": NUMBER, "robustness_value_interval": NUMBER,
+}  # fmt: skip
 EFFECT_CURVE: Columns = {
     "value": NUMBER, "wald_p": NUMBER, "anderson_rubin_p": NUMBER, "conditional_likelihood_ratio_p": NUMBER,
 }  # fmt: skip
@@ -143,6 +147,7 @@ class Archive:
     negative_controls: pl.DataFrame | None = None
     effect_curve: pl.DataFrame | None = None
     confidence_sets: pl.DataFrame | None = None
+    sensitivity: pl.DataFrame | None = None
 
     @property
     def headline(self) -> EstimateRow:
@@ -205,6 +210,7 @@ def read_archive(folder: Path) -> Archive:
         negative_controls=_table(folder / "negative_controls.tsv", NEGATIVE_CONTROLS),
         effect_curve=_table(folder / "effect_curve.tsv", EFFECT_CURVE),
         confidence_sets=_table(folder / "confidence_sets.tsv", CONFIDENCE_SETS),
+        sensitivity=_table(folder / "sensitivity.tsv", SENSITIVITY),
     )
 
 

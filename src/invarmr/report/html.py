@@ -158,7 +158,7 @@ def _tables(archive: Archive, counts: Counts) -> dict[str, tables.Table]:
 
 def _figures(archive: Archive, counts: Counts) -> dict[str, Drawing]:
     """All figures; matplotlib is loaded here and not before."""
-    from invarmr.report import curve_figures, forest_figures, learning_figures, structure_figures
+    from invarmr.report import curve_figures, forest_figures, learning_figures, sensitivity_figures, structure_figures
 
     found = [
         forest_figures.estimate_forest(archive),
@@ -168,6 +168,7 @@ def _figures(archive: Archive, counts: Counts) -> dict[str, Drawing]:
         learning_figures.loading_plot(archive),
         structure_figures.balance_plot(archive),
         forest_figures.environment_forest(archive),
+        sensitivity_figures.sensitivity_plot(archive),
         curve_figures.effect_curve_plot(archive),
         curve_figures.component_count_plot(archive),
         forest_figures.negative_control_forest(archive),

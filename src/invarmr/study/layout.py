@@ -56,7 +56,14 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     ),
     "learn": ("loadings.tsv", "instruments.parquet", "eigenvalues.tsv", "state/latent.npz", "state/latent.json"),
     "estimate": ("estimates.tsv",),
-    "diagnose": ("diagnostics.tsv", "environments.tsv", "balance.tsv", "verdict.json", *STRATIFICATION),
+    "diagnose": (
+        "diagnostics.tsv",
+        "environments.tsv",
+        "balance.tsv",
+        "sensitivity.tsv",
+        "verdict.json",
+        *STRATIFICATION,
+    ),
     "report": ("report.html",),
 }
 """Files of each verb, relative to the archive; some are absent where they do not apply."""

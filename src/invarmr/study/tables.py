@@ -13,6 +13,7 @@ from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.diagnostics.battery import Diagnostics
 from invarmr.diagnostics.exchangeability import Balance
+from invarmr.diagnostics.sensitivity import DependenceSensitivity
 from invarmr.diagnostics.stability import EnvironmentEstimate
 from invarmr.estimators.estimate import Estimate
 from invarmr.study.layout import whole_file
@@ -25,6 +26,7 @@ __all__ = [
     "environment_table",
     "estimate_table",
     "loading_table",
+    "sensitivity_table",
     "verdict_content",
     "write_instruments",
 ]
@@ -84,6 +86,22 @@ def _numbers(item: Estimate | None, prefix: str) -> dict[str, float | None]:
     return {
         f"{prefix}{name}": v for name, v in zip(("estimate", "std_error", "ci_lower", "ci_upper"), values, strict=True)
     }
+
+
+def sensitivity_table(found: DependenceSensitivity) -> pl.DataFrame:
+    """`sensitivity.tsv`: what remains of the headline if the instruments carried a share of the confounder."""
+    return pl.DataFrame(
+        {
+            **{
+                name: [getattr(point, name) for point in found.curve]
+                for name in ("strength", "lower", "upper", "ci_lower", "ci_upper")
+            },
+            "confounder_share": found.confounder_share,
+            "needed": found.needed,
+            "robustness_value": found.robustness_value,
+            "robustness_value_interval": found.robustness_value_interval,
+        }
+    )
 
 
 def balance_table(items: Sequence[Balance]) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import LatentInstruments, Verdict
 from invarmr.data.moments import merge_moments
 from invarmr.diagnostics.battery import diagnose
+from invarmr.diagnostics.sensitivity import dependence_sensitivity
 from invarmr.estimators.estimate import Estimate
 from invarmr.instruments.automatic import AutomaticInstruments
 from invarmr.instruments.base import assign_folds
@@ -36,6 +37,7 @@ from invarmr.study.tables import (
     environment_table,
     estimate_table,
     loading_table,
+    sensitivity_table,
     verdict_content,
     write_instruments,
 )
@@ -151,6 +153,11 @@ def diagnose_archive(archive: Archive) -> Verdict:
     write_table(archive.folder / "diagnostics.tsv", diagnostics_table(found))
     write_table(archive.folder / "environments.tsv", environment_table(found.environments))
     write_table(archive.folder / "balance.tsv", balance_table(found.balance))
+    if latent is not None and latent.n_latent:
+        curve = sensitivity_table(dependence_sensitivity(design, estimate))
+        write_table(archive.folder / "sensitivity.tsv", curve)
+    else:
+        (archive.folder / "sensitivity.tsv").unlink(missing_ok=True)
     write_json(archive.folder / "verdict.json", verdict_content(found, latent))
     return found.verdict
 
