@@ -109,7 +109,7 @@ def test_a_cohort_read_from_a_file_is_that_of_the_array() -> None:
             )
         },
     )
-    np.testing.assert_allclose(streamed.moments.crossproduct, plain.moments.crossproduct, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(streamed.moments.crossproduct, plain.moments.crossproduct, rtol=1e-6, atol=1e-5)
     for fit in (invarmr.TwoStageLeastSquares(std_errors="robust"), invarmr.LimitedInformationML()):
         one, other = (fit.fit(invarmr.IVDesign.from_cohort(people)) for people in (streamed, plain))
         assert one.estimate == pytest.approx(other.estimate, rel=1e-5)

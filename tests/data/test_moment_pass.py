@@ -40,7 +40,7 @@ def genotypes(*, missing: bool) -> GenotypeInstruments:
         flip=np.arange(D) == 2,
         samples=np.arange(N),
         environment=np.arange(N) % 3,
-        imputed=np.full((3, D), 0.75),  # a float32 holds it, and its products, exactly
+        imputed=generator.uniform(0, 2, size=(3, D)),
     )
 
 

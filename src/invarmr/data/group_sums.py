@@ -87,12 +87,12 @@ class RowSums(GroupSums):
 
 @final
 class CopySums(GroupSums):
-    """Sums where the instruments are allele copies, multiplied in float32 without error.
+    """Sums where the instruments are allele copies, whole ones multiplied in float32 without error.
 
     Copies are small whole numbers, so that float32 products of (copies - 1) are exact; the other columns are split
     into whole numbers of a few bits each, whose products with the copies are exact too (Ozaki et al., 2012,
-    Numerical Algorithms 59:95), and everything is added and, at the end, centred in float64. Imputed means among the
-    copies are rounded to float32.
+    Numerical Algorithms 59:95), and everything is added and, at the end, centred in float64. Chunks with imputed calls
+    or dosages among the copies (float32) are multiplied in float64, which takes twice as long.
 
     Parameters
     ----------
@@ -108,11 +108,12 @@ class CopySums(GroupSums):
 
     def multiplied(self, group: int, instruments: NDArray[Any], others: FloatArray) -> Callable[[], None]:
         """Multiply a chunk of at most `CHUNK` samples; instruments int8 or float32, fastest in Fortran order."""
+        kind = np.float32 if instruments.dtype == np.int8 else np.float64
         rest = others - self._centre[group]
         pieces, units = _whole_pieces(rest)
         d = instruments.shape[1]
-        whole = np.empty((d + len(pieces), len(rest)), dtype=np.float32)
-        np.subtract(instruments.T, 1, out=whole[:d], casting="unsafe")
+        whole = np.empty((d + len(pieces), len(rest)), dtype=kind)
+        np.subtract(instruments.T, 1, out=whole[:d], dtype=kind, casting="unsafe")
         whole[d:] = pieces
         product, square = (whole @ whole.T)[:d], rest.T @ rest  # of a matrix with itself: half the work of two products
         gram, sums = product[:, :d], product[:, d]

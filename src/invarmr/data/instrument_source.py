@@ -120,30 +120,30 @@ class GenotypeInstruments(InstrumentSource):
     def read(self, samples: IntArray) -> NDArray[Any]:
         """Effect-allele copies of `samples`, missing calls replaced by their environment's mean (float32 then)."""
         calls = self._reader.read(self._variants, self._samples[samples])
-        return self._complete(calls, self._environment[samples], np.flatnonzero(calls.min(axis=1) == MISSING_CALL))
+        return self._complete(calls, self._environment[samples], missing=bool(calls.min(initial=0) == MISSING_CALL))
 
     def arranged(self, samples: IntArray, order: IntArray) -> Rows:
         """Calls as the file has them, some variants at a time; flipped and completed when rows are asked for."""
         wanted, environment = self._samples[samples], self._environment[samples[order]]
         calls = np.empty((self.n_instruments, len(order)), dtype=np.float32 if self._reader.has_dosages else np.int8)
-        lowest = np.empty(self.n_instruments, dtype=calls.dtype)
+        missing = False
         for start in range(0, self.n_instruments, _SLAB):
             slab = slice(start, start + _SLAB)
             read = self._reader.read(self._variants[slab], wanted)
             np.take(read, order, axis=1, out=calls[slab], mode="clip")
-            lowest[slab] = read.min(axis=1)
-        incomplete = np.flatnonzero(lowest == MISSING_CALL)
-        return lambda rows: self._complete(calls[:, rows], environment[rows], incomplete)
+            missing |= bool(read.min(initial=0) == MISSING_CALL)
+        return lambda rows: self._complete(calls[:, rows], environment[rows], missing=missing)
 
-    def _complete(self, calls: NDArray[Any], environment: IntArray, incomplete: IntArray) -> NDArray[Any]:
-        """Flip, and replace what is missing at the variants `incomplete`."""
-        values = calls.astype(np.float32) if len(incomplete) else calls
+    def _complete(self, calls: NDArray[Any], environment: IntArray, *, missing: bool) -> NDArray[Any]:
+        """Flip, and replace what is missing where anything is."""
+        values = calls
         if len(self._flip):
-            values = values.copy() if values is calls else values
+            values = calls.copy()
             values[self._flip] = 2 - values[self._flip]
-        if len(incomplete):
-            variant, sample = np.nonzero(calls[incomplete] == MISSING_CALL)
-            values[incomplete[variant], sample] = self._imputed[environment[sample], incomplete[variant]]
+        if missing:
+            variant, sample = np.divmod(np.flatnonzero(calls == MISSING_CALL), max(calls.shape[1], 1))
+            values = values.astype(np.float32)
+            values[variant, sample] = self._imputed[environment[sample], variant]
         return values.T
 
 

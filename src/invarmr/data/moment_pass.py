@@ -55,7 +55,7 @@ def sum_groups(
     size = max(CHUNK, BLOCK_BYTES // max(source.bytes_per_sample, 1))
     blocks = [samples[start : start + size] for start in range(0, len(samples), size)]
     d = source.n_instruments
-    with ThreadPoolExecutor(max_workers=1) as reader, threads_at_once(4 * d * (CHUNK + d)) as each:
+    with ThreadPoolExecutor(max_workers=1) as reader, threads_at_once(8 * d * (CHUNK + d)) as each:
         coming = [reader.submit(_arranged, source, block, group) for block in blocks[:1]]
         sums: GroupSums
         if source.holds_copies:
