@@ -1,6 +1,7 @@
 """From a .bed file to estimates at biobank scale: time against the bare matrix product, and memory against n.
 
     python benchmarks/moments_from_bed.py [--samples 500000] [--variants 500] [--threads 2] [--repeats 3]
+        [--missing 0]
 
 Each measured part runs in a process of its own. The yardsticks are the float32 products X'Y and X'X of the same size,
 their blocks already in memory: nothing read, decoded, checked, grouped or estimated. Of X'X numpy computes half.
@@ -34,7 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         paths = {samples: Path(folder) / f"cohort_{samples}" for samples in (few, options.samples)}
         for samples, path in paths.items():
-            write_cohort(path, samples, options.variants, seed=1)
+            write_cohort(path, samples, options.variants, missing=options.missing, seed=1)
         small = measure("study", paths[few], few, options)
         turns = [
             (measure("study", paths[options.samples], options.samples, options), measure("product", None, 0, options))
@@ -60,6 +61,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--variants", type=int, default=500)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--missing", type=float, default=0.0, help="share of calls that are missing")
     parser.add_argument("--folder", default=None, help="where the temporary files go")
     parser.add_argument("--part", choices=["product", "study"], help=argparse.SUPPRESS)
     parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
@@ -143,7 +145,7 @@ def study(options: argparse.Namespace) -> dict:
     }
 
 
-def write_cohort(path: Path, samples: int, variants: int, *, seed: int) -> None:
+def write_cohort(path: Path, samples: int, variants: int, *, missing: float, seed: int) -> None:
     """Two ancestries mixed at four sites; written variant by variant, so that this needs little memory either."""
     import polars as pl
 
@@ -161,6 +163,8 @@ def write_cohort(path: Path, samples: int, variants: int, *, seed: int) -> None:
             score += rng.normal() * calls
             codes = np.zeros(-(-samples // 4) * 4, dtype=np.uint8)
             codes[:samples] = np.array([3, 2, 0], dtype=np.uint8)[calls]
+            if missing:
+                codes[:samples][rng.random(samples, dtype=np.float32) < missing] = 1
             quarter = codes.reshape(-1, 4)
             bed.write((quarter[:, 0] | quarter[:, 1] << 2 | quarter[:, 2] << 4 | quarter[:, 3] << 6).tobytes())
     confounder = 3 * share + rng.normal(size=samples)
