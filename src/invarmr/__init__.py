@@ -28,6 +28,7 @@ _HOME = {
     "StationaryInstruments": "instruments.stationary",
     "AutomaticInstruments": "instruments.automatic",
     "PolynomialInstruments": "instruments.polynomial",
+    "FlowInstruments": "instruments.flow",
     "AutoencoderInstruments": "instruments.autoencoder",
     "AlleleScore": "instruments.allele_score",
     "OrdinaryLeastSquares": "estimators.kclass",

@@ -16,6 +16,7 @@ __all__ = ["LEARNERS", "build_learner"]
 LEARNERS: Mapping[str, str] = {
     "stationary": "stationary:StationaryInstruments",
     "polynomial": "polynomial:PolynomialInstruments",
+    "flow": "flow:FlowInstruments",
     "autoencoder": "autoencoder:AutoencoderInstruments",
     "auto": "automatic:AutomaticInstruments",
 }

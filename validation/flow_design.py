@@ -1,0 +1,245 @@
+"""The flow on the published invertible-network design, and the study of its open questions.
+
+    python validation/flow_design.py targets           20 data seeds, E = 2 and 3: the table of docs/methods/flow.md
+    python validation/flow_design.py mixings           other draws of the network, one data seed each
+    python validation/flow_design.py variants          maps, laws, restarts, polish: a few seeds each
+    python validation/flow_design.py beyond            smooth mixings that are no such network; not normal latents
+    python validation/flow_design.py report            prints the tables from what was computed
+
+Every fit is one line of `validation/results/flow_design.jsonl`; lines that exist are not computed again, so a run may
+be interrupted. `report` also writes `validation/results/flow_design.json`, a verdict for each target. Symmetric and
+asymmetric effects share Z, so one fit serves both. Seconds are those of the processor, of all threads together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import invarmr
+from invarmr.instruments.flow_search import features, with_law
+from invarmr.instruments.represented import learn_from_features
+from invarmr.nn.maximum_likelihood import maximise
+from invarmr.simulate.mixing import monomials
+
+HERE = Path(__file__).parent / "results"
+LINES, VERDICTS = HERE / "flow_design.jsonl", HERE / "flow_design.json"
+TARGETS = {"bias_symmetric": 0.02, "bias_asymmetric": 0.04, "leakage": 0.02, "seconds": 60.0}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "leaky, normal law, 1 start": {"map": "leaky", "n_layers": 1, "law": "gaussian", "n_starts": 1},
+    "leaky, normal law, 4 starts": {"map": "leaky", "n_layers": 1, "law": "gaussian", "n_starts": 4},
+    "leaky, 2 layers, normal law": {"map": "leaky", "n_layers": 2, "law": "gaussian"},
+    "leaky, shared spline law": {"map": "leaky", "n_layers": 1, "law": "shared"},
+    "leaky, free spline law": {"map": "leaky", "n_layers": 1, "law": "free"},
+    "spline, normal law": {"map": "spline", "law": "gaussian", "n_starts": 2},
+    "spline, free spline law": {"map": "spline", "law": "free", "n_starts": 2},
+}
+
+
+BASE = {"mixing": "mlp", "shape": "gaussian", "mixing_seed": 0, "variant": "default"}
+KINDS = (("arcsinh", "gaussian"), ("residual", "gaussian"), ("mlp", "bounded"), ("mlp", "skewed"))
+STUDIES: dict[str, list[dict[str, Any]]] = {
+    "targets": [{**BASE, "E": E, "seed": seed} for seed in range(20) for E in (2, 3)],
+    "mixings": [{**BASE, "E": E, "seed": 100, "mixing_seed": draw} for draw in range(1, 11) for E in (2, 3)],
+    "variants": [{**BASE, "E": E, "seed": s, "variant": name} for name in VARIANTS for s in range(2) for E in (2, 3)],
+    "beyond": [
+        {**BASE, "E": E, "seed": 100, "mixing": mixing, "shape": shape, "mixing_seed": draw}
+        for mixing, shape in KINDS
+        for draw in range(2)
+        for E in (2, 3)
+    ],
+}
+
+
+def smooth_mixing(name: str, latent: np.ndarray, seed: int) -> np.ndarray:
+    """Z of two smooth invertible mixings: B arcsinh(A u), and B (h + 0.6 tanh(C h)) with h = A u and |0.6 C| < 1."""
+    rng = np.random.default_rng([seed, 8])
+    A, B, C = (rng.uniform(-1, 1, (4, 4)) for _ in range(3))
+    h = latent @ (A / np.linalg.norm(A, axis=0))
+    h = np.arcsinh(h) if name == "arcsinh" else h + 0.6 * np.tanh(1.5 * h @ (C / np.linalg.norm(C, 2)))
+    return h @ (B / np.linalg.norm(B, axis=0))
+
+
+def draw(cell: dict[str, Any], effects: str) -> tuple[invarmr.Cohort, Any]:
+    """The cohort of a cell, and the sample with the truth."""
+    design = invarmr.LatentDesign(
+        mixing="mlp",
+        n_environments=cell["E"],
+        shape=cell["shape"],
+        mixing_seed=cell["mixing_seed"],
+        effects=effects,  # type: ignore[arg-type]
+    )
+    sample = invarmr.simulate_latent(design, seed=cell["seed"])
+    if cell["mixing"] == "mlp":
+        return sample.cohort, sample
+    latent = np.hstack([sample.confounded_part, sample.latent_instrument])
+    return sample.cohort_on(smooth_mixing(cell["mixing"], latent, cell["mixing_seed"])), sample
+
+
+def explained(target: np.ndarray, given: np.ndarray, degree: int = 1) -> float:
+    """Largest R2 over the columns of the target, of a polynomial regression, on the half it was not fitted to."""
+    x = monomials((given - given.mean(axis=0)) / given.std(axis=0), degree)
+    y = target - target.mean(axis=0)
+    half = np.arange(len(x)) % 2 == 0
+    fitted = x[~half] @ np.linalg.lstsq(x[half], y[half], rcond=None)[0]
+    return float((1 - ((y[~half] - fitted) ** 2).sum(axis=0) / (y[~half] ** 2).sum(axis=0)).max())
+
+
+def biases(instrument: np.ndarray, samples: dict[str, Any], label: str) -> dict[str, float]:
+    """2SLS with some instruments: bias in both designs, leakage and recovery."""
+    out = {}
+    for effects, sample in samples.items():
+        design = invarmr.IVDesign.from_cohort(sample.cohort_on(instrument))
+        out[f"{label}bias_{effects}"] = invarmr.TwoStageLeastSquares().fit(design).estimate - 1.0
+    V, W = samples["symmetric"].confounded_part, samples["symmetric"].latent_instrument
+    out[f"{label}leakage"] = explained(V, instrument)
+    out[f"{label}leakage_cubic"] = explained(V, instrument, 3)
+    out[f"{label}recovery"] = explained(W, instrument)
+    return out
+
+
+def run(cell: dict[str, Any]) -> dict[str, Any]:
+    """One fit: p^ chosen from data; p = 2 set; p = 2 as the likelihood alone splits the features (not polished)."""
+    cohort, _ = draw(cell, "symmetric")
+    samples = {effects: draw(cell, effects)[1] for effects in ("symmetric", "asymmetric")}
+    learner = invarmr.FlowInstruments(**VARIANTS[cell["variant"]])
+    started, wall = time.process_time(), time.perf_counter()
+    latent = learner.fit(cohort, seed=cell["seed"])
+    out: dict[str, Any] = {"seconds": time.process_time() - started, "wall": time.perf_counter() - wall}
+    found = latent.representation
+    out.update(n_latent=latent.n_latent, verdict=latent.verdict.status, steps=latent.settings["steps"])
+    if latent.n_latent:
+        out.update(biases(latent.latent_instrument, samples, ""))
+    two = learn_from_features(cohort, found, learner="flow", settings={}, n_latent=2, seed=cell["seed"])
+    out.update(biases(two.latent_instrument, samples, "two_"))
+    Z = cohort.instruments.read(np.arange(cohort.n_samples))
+    z = (Z - found.centre) @ found.front
+    rows = [_tensor(z[cohort.environment == e]) for e in range(cell["E"])]
+    raw = with_law(found.flow, rows, 2, "gaussian", seed=0)
+    maximise(raw, rows, iterations=100)
+    basis = raw.law.rotation.L.detach().numpy().T
+    out.update(biases(np.vstack(features(raw, rows)) @ basis[:, :2], samples, "raw_"))
+    for label, given in (("observed_", Z), ("oracle_", samples["symmetric"].latent_instrument)):
+        out.update({name: value for name, value in biases(given, samples, label).items() if "bias" in name})
+    return out
+
+
+def _tensor(values: np.ndarray) -> Any:  # noqa: ANN401 - torch is imported by the learner alone
+    import torch
+
+    return torch.from_numpy(values)
+
+
+def done() -> dict[str, dict[str, Any]]:
+    """Results by cell."""
+    if not LINES.exists():
+        return {}
+    entries = [json.loads(line) for line in LINES.read_text().splitlines()]
+    return {json.dumps(entry["cell"], sort_keys=True): entry for entry in entries}
+
+
+def compute(study: str, limit: int | None) -> None:
+    """Fit what is missing, at most `limit` fits."""
+    HERE.mkdir(exist_ok=True)
+    left = [cell for cell in STUDIES[study] if json.dumps(cell, sort_keys=True) not in done()][:limit]
+    for cell in left:
+        entry = {"cell": cell, **run(cell)}
+        with LINES.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+        found = " ".join(f"{key} {entry.get(key, float('nan')):+.4f}" for key in TARGETS)
+        print(json.dumps(cell), "p^", entry["n_latent"], entry["verdict"], found, flush=True)
+
+
+def row(entries: list[dict[str, Any]], label: str = "") -> str:
+    """Mean biases (sd) and the rest, over fits."""
+    parts = []
+    for name in ("bias_symmetric", "bias_asymmetric"):
+        values = [entry[label + name] for entry in entries if label + name in entry]
+        sd = f" ({np.std(values, ddof=1):.3f})" if len(values) > 1 else ""
+        parts.append(f"{np.mean(values):+.3f}{sd}" if values else "none")
+    for name, digits in (("leakage", 4), ("leakage_cubic", 4), ("recovery", 3)):
+        values = [entry[label + name] for entry in entries if label + name in entry]
+        parts.append(f"{np.mean(values):.{digits}f}" if values else "")
+    return " | ".join(parts)
+
+
+HEAD = "| {} | fits | p^ | bias symmetric (sd) | bias asymmetric (sd) | R2(V/W^) | cubic | R2(W/W^) | seconds |"
+RULE = "|---|---|---|---|---|---|---|---|---|"
+
+
+def found_in(study: str, **where: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    """Results of the cells of a study with some settings."""
+    results = done()
+    keys = [json.dumps(c, sort_keys=True) for c in STUDIES[study] if all(c[key] == v for key, v in where.items())]
+    return [results[key] for key in keys if key in results]
+
+
+def kept(entry: dict[str, Any]) -> dict[str, Any]:
+    """The rung that was kept last."""
+    return [step for step in entry["steps"] if step["kept"]][-1]
+
+
+def report_targets(study: str) -> dict[str, Any]:
+    """Table of a study by E, and its verdicts."""
+    verdicts = {}
+    print(f"\n{HEAD.format(study)}\n{RULE}")
+    for E in (2, 3):
+        found = found_in(study, E=E)
+        if not found:
+            continue
+        chosen = ", ".join(f"{p}: {sum(entry['n_latent'] == p for entry in found)}" for p in range(4))
+        seconds = max(entry["seconds"] for entry in found)
+        print(f"| E = {E}, flow | {len(found)} | {chosen} | {row(found)} | at most {seconds:.0f} |")
+        for label, words in (("two_", "p = 2 set"), ("raw_", "p = 2, not polished"), ("oracle_", "2SLS, true W"), ("observed_", "2SLS, Z")):  # fmt: skip # noqa: E501
+            print(f"| E = {E}, {words} | {len(found)} | | {row(found, label)} | |")
+        means = {name: float(np.mean([entry.get(name, np.nan) for entry in found])) for name in TARGETS}
+        means["seconds"] = seconds
+        verdicts[f"{study} E={E}"] = {
+            name: {"value": value, "bound": TARGETS[name], "reached": bool(abs(value) <= TARGETS[name])}
+            for name, value in means.items()
+        } | {"fits": len(found), "identified": sum(entry["verdict"] == "identified" for entry in found)}
+    return verdicts
+
+
+def report_rest() -> None:
+    """Tables of the variants, and of the designs beyond."""
+    print(f"\n{HEAD.format('variants, p = 2 set').replace('p^', 'LL')}\n{RULE}")
+    for variant in VARIANTS:
+        for E in (2, 3):
+            if found := found_in("variants", E=E, variant=variant):
+                density = np.mean([kept(entry)["validation"] for entry in found])
+                seconds = np.mean([entry["seconds"] for entry in found])
+                cells = f"{variant}, E = {E} | {len(found)} | {density:.3f} | {row(found, 'two_')} | {seconds:.0f}"
+                print(f"| {cells} |")
+    print(f"\n{HEAD.format('beyond, p = 2 set').replace('fits', 'verdict')}\n{RULE}")
+    for cell in STUDIES["beyond"]:
+        for entry in found_in("beyond", **cell):
+            name = f"{cell['mixing']}, {cell['shape']}, draw {cell['mixing_seed']}, E = {cell['E']}"
+            flow = f"{kept(entry)['map']} {kept(entry)['n_layers']}, {kept(entry)['law']}"
+            cells = f"{entry['verdict']} | {entry['n_latent']} | {row([entry], 'two_')} | {entry['seconds']:.0f}"
+            print(f"| {name}: {flow} | {cells} |")
+
+
+def report() -> None:
+    """All tables, and a verdict per target."""
+    verdicts = {**report_targets("targets"), **report_targets("mixings")}
+    report_rest()
+    VERDICTS.write_text(json.dumps(verdicts, indent=2) + "\n")
+    print(json.dumps(verdicts, indent=2))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", choices=["targets", "mixings", "variants", "beyond", "report"])
+    parser.add_argument("--limit", type=int, help="at most so many fits")
+    options = parser.parse_args()
+    if options.study == "report":
+        report()
+    else:
+        compute(options.study, options.limit)
