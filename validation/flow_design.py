@@ -6,8 +6,8 @@
     python validation/flow_design.py beyond            smooth mixings that are no such network; not normal latents
     python validation/flow_design.py report            prints the tables from what was computed
 
-Every fit is one line of `validation/results/flow_design.jsonl`; lines that exist are not computed again, so a run may
-be interrupted. `report` also writes `validation/results/flow_design.json`, a verdict for each target. Symmetric and
+Every fit is one line of `flow_design.jsonl` (`--out`); lines that exist are not computed again, so a run may
+be interrupted. `report` also writes `flow_design.json`, a verdict for each target. Symmetric and
 asymmetric effects share Z, so one fit serves both. Seconds are those of the processor, of all threads together.
 """
 
@@ -27,8 +27,6 @@ from invarmr.instruments.represented import learn_from_features
 from invarmr.nn.maximum_likelihood import maximise
 from invarmr.simulate.mixing import monomials
 
-HERE = Path(__file__).parent / "results"
-LINES, VERDICTS = HERE / "flow_design.jsonl", HERE / "flow_design.json"
 TARGETS = {"bias_symmetric": 0.02, "bias_asymmetric": 0.04, "leakage": 0.02, "seconds": 60.0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -136,21 +134,21 @@ def _tensor(values: np.ndarray) -> Any:  # noqa: ANN401 - torch is imported by t
     return torch.from_numpy(values)
 
 
-def done() -> dict[str, dict[str, Any]]:
+def done(out: Path) -> dict[str, dict[str, Any]]:
     """Results by cell."""
-    if not LINES.exists():
+    if not out.exists():
         return {}
-    entries = [json.loads(line) for line in LINES.read_text().splitlines()]
+    entries = [json.loads(line) for line in out.read_text().splitlines()]
     return {json.dumps(entry["cell"], sort_keys=True): entry for entry in entries}
 
 
-def compute(study: str, limit: int | None) -> None:
+def compute(study: str, limit: int | None, out: Path) -> None:
     """Fit what is missing, at most `limit` fits."""
-    HERE.mkdir(exist_ok=True)
-    left = [cell for cell in STUDIES[study] if json.dumps(cell, sort_keys=True) not in done()][:limit]
+    known = done(out)
+    left = [cell for cell in STUDIES[study] if json.dumps(cell, sort_keys=True) not in known][:limit]
     for cell in left:
         entry = {"cell": cell, **run(cell)}
-        with LINES.open("a") as file:
+        with out.open("a") as file:
             file.write(json.dumps(entry) + "\n")
         found = " ".join(f"{key} {entry.get(key, float('nan')):+.4f}" for key in TARGETS)
         print(json.dumps(cell), "p^", entry["n_latent"], entry["verdict"], found, flush=True)
@@ -173,9 +171,8 @@ HEAD = "| {} | fits | p^ | bias symmetric (sd) | bias asymmetric (sd) | R2(V/W^)
 RULE = "|---|---|---|---|---|---|---|---|---|"
 
 
-def found_in(study: str, **where: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+def found_in(results: dict[str, Any], study: str, **where: Any) -> list[dict[str, Any]]:  # noqa: ANN401
     """Results of the cells of a study with some settings."""
-    results = done()
     keys = [json.dumps(c, sort_keys=True) for c in STUDIES[study] if all(c[key] == v for key, v in where.items())]
     return [results[key] for key in keys if key in results]
 
@@ -185,12 +182,12 @@ def kept(entry: dict[str, Any]) -> dict[str, Any]:
     return [step for step in entry["steps"] if step["kept"]][-1]
 
 
-def report_targets(study: str) -> dict[str, Any]:
+def report_targets(results: dict[str, Any], study: str) -> dict[str, Any]:
     """Table of a study by E, and its verdicts."""
     verdicts = {}
     print(f"\n{HEAD.format(study)}\n{RULE}")
     for E in (2, 3):
-        found = found_in(study, E=E)
+        found = found_in(results, study, E=E)
         if not found:
             continue
         chosen = ", ".join(f"{p}: {sum(entry['n_latent'] == p for entry in found)}" for p in range(4))
@@ -207,30 +204,31 @@ def report_targets(study: str) -> dict[str, Any]:
     return verdicts
 
 
-def report_rest() -> None:
+def report_rest(results: dict[str, Any]) -> None:
     """Tables of the variants, and of the designs beyond."""
     print(f"\n{HEAD.format('variants, p = 2 set').replace('p^', 'LL')}\n{RULE}")
     for variant in VARIANTS:
         for E in (2, 3):
-            if found := found_in("variants", E=E, variant=variant):
+            if found := found_in(results, "variants", E=E, variant=variant):
                 density = np.mean([kept(entry)["validation"] for entry in found])
                 seconds = np.mean([entry["seconds"] for entry in found])
                 cells = f"{variant}, E = {E} | {len(found)} | {density:.3f} | {row(found, 'two_')} | {seconds:.0f}"
                 print(f"| {cells} |")
     print(f"\n{HEAD.format('beyond, p = 2 set').replace('fits', 'verdict')}\n{RULE}")
     for cell in STUDIES["beyond"]:
-        for entry in found_in("beyond", **cell):
+        for entry in found_in(results, "beyond", **cell):
             name = f"{cell['mixing']}, {cell['shape']}, draw {cell['mixing_seed']}, E = {cell['E']}"
             flow = f"{kept(entry)['map']} {kept(entry)['n_layers']}, {kept(entry)['law']}"
             cells = f"{entry['verdict']} | {entry['n_latent']} | {row([entry], 'two_')} | {entry['seconds']:.0f}"
             print(f"| {name}: {flow} | {cells} |")
 
 
-def report() -> None:
+def report(out: Path) -> None:
     """All tables, and a verdict per target."""
-    verdicts = {**report_targets("targets"), **report_targets("mixings")}
-    report_rest()
-    VERDICTS.write_text(json.dumps(verdicts, indent=2) + "\n")
+    results = done(out)
+    verdicts = {**report_targets(results, "targets"), **report_targets(results, "mixings")}
+    report_rest(results)
+    out.with_suffix(".json").write_text(json.dumps(verdicts, indent=2) + "\n")
     print(json.dumps(verdicts, indent=2))
 
 
@@ -238,8 +236,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=["targets", "mixings", "variants", "beyond", "report"])
     parser.add_argument("--limit", type=int, help="at most so many fits")
+    parser.add_argument("--out", type=Path, default=Path("flow_design.jsonl"), help="where the fits are kept")
     options = parser.parse_args()
     if options.study == "report":
-        report()
+        report(options.out)
     else:
-        compute(options.study, options.limit)
+        compute(options.study, options.limit, options.out)
