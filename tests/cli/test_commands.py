@@ -51,7 +51,19 @@ def subprocess_python(code, *arguments, cwd):
     )
 
 
-COMMANDS = ["demo", "run", "simulate", "simulate admixture", "read", "learn", "estimate", "diagnose", "report"]
+COMMANDS = [
+    "demo",
+    "run",
+    "simulate",
+    "simulate admixture",
+    "simulate latent",
+    "reproduce",
+    "read",
+    "learn",
+    "estimate",
+    "diagnose",
+    "report",
+]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

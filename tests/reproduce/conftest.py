@@ -1,3 +1,4 @@
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,11 @@ SMALL = Scale(seeds=(1, 2), n_samples=500, lambda_invariance=(1.0, 5.0), lambda_
 @pytest.fixture
 def small():
     return SMALL
+
+
+def linear_parts(weights, q, Z):
+    u = Z @ weights
+    return u[:, :q], u[:, q:]
 
 
 class Settings(dict):
@@ -31,7 +37,7 @@ def fake_grid(monkeypatch):
     """The autoencoder's interface without torch: random linear encoders, validation by the lambdas, calls recorded."""
     calls = []
 
-    def train_grid(jobs, *, device, checkpoint, progress):
+    def train_grid(jobs, *, device, checkpoint):
         calls.append(jobs)
         fits = []
         for number, job in enumerate(jobs):
@@ -41,13 +47,9 @@ def fake_grid(monkeypatch):
             )
             weights /= job.instrument.std(axis=0)[:, None] + 1e-9
 
-            def encode(Z, weights=weights, q=s["n_confounded"]):
-                u = Z @ weights
-                return u[:, :q], u[:, q:]
-
             fits.append(
                 SimpleNamespace(
-                    encode=encode,
+                    encode=partial(linear_parts, weights, s["n_confounded"]),
                     seconds=0.5,
                     settings=s,
                     validation_mmd=1.0 / s["lambda_invariance"] + s["lambda_independence"],

@@ -103,6 +103,16 @@ def test_double_machine_learning_is_run_for_the_chosen_models_alone(small, fake_
     assert sum(row["estimator"] == "DML(W^)" for row in oracle.rows) == 2
 
 
+def test_evaluation_in_worker_processes_gives_the_same(small):
+    pytest.importorskip("torch")
+    units = [unit("autoencoder", n_latent=p) for p in (1, 2)]
+    scale = replace(small, lambda_invariance=(1.0,), lambda_independence=(1.0,), training={"epochs": 1, "batch": 500})
+    one, two = (run_autoencoders(units, scale, workers=workers) for workers in (1, 2))
+    for first, second in zip(one, two, strict=True):
+        assert [row["bias"] for row in first.rows] == [row["bias"] for row in second.rows]
+        assert [row["gcm_p"] for row in first.rows] == [row["gcm_p"] for row in second.rows]
+
+
 def test_models_that_failed_have_rows_without_estimates(small, fake_grid):
     result = run_autoencoders([unit("autoencoder", seed=99)], replace(small, seeds=(99,)))[0]
     assert {row["failure"] for row in result.models} == {"it diverged"}

@@ -45,7 +45,7 @@ def reproduce(
     learners
         Separated by commas: none (the baselines), oracle (the true latent variables), stationary, polynomial, flow,
         autoencoder (published settings), autoencoder_improved (this package's). All whose extras are installed, where
-        not given.
+        not given; with --quick all of these but flow.
     workers
         Processes.
     device

@@ -7,8 +7,10 @@ the table is of the test draw.
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -89,14 +91,16 @@ def run_autoencoders(
     *,
     device: str = "cpu",
     checkpoint: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    workers: int = 1,
 ) -> list[UnitResult]:
     """Train the grids of several units as one list of jobs, and evaluate each unit.
 
     Parameters
     ----------
-    device, checkpoint, progress
+    device, checkpoint
         As `invarmr.instruments.autoencoder_grid.train_grid` takes them.
+    workers
+        Processes among which the evaluation of trained models is shared.
     """
     grid = neural_module("autoencoder_grid")
     kinds = neural_module("autoencoder_settings").AutoencoderSettings
@@ -124,8 +128,8 @@ def run_autoencoders(
                 )
             )
             owners.append(number)
-    trained = grid.train_grid(jobs, device=device, checkpoint=checkpoint, progress=progress)
-    results = []
+    trained = grid.train_grid(jobs, device=device, checkpoint=checkpoint)
+    models_of = []
     for number, unit in enumerate(units):
         own = [fit for owner, fit in zip(owners, trained, strict=True) if owner == number]
         models = [
@@ -140,8 +144,12 @@ def run_autoencoders(
             )
             for settings, fit in zip(unit.settings(scale), own, strict=True)
         ]
-        results.append(_evaluate(unit, scale, _tests(unit, scale), models))
-    return results
+        models_of.append(models)
+    evaluate = partial(_evaluate_unit, scale)
+    if workers == 1:
+        return list(map(evaluate, units, models_of))
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(evaluate, units, models_of))
 
 
 def neural_module(module: str) -> Any:  # noqa: ANN401 - torch is loaded only when an autoencoder is trained
@@ -195,6 +203,10 @@ def _oracle(unit: Unit, scale: Scale, tests: Sequence[LatentSample]) -> UnitResu
             estimates += dml_estimates(sample, W, V, seed=unit.seed)
         result.rows.extend(_rows(unit, scale, sample, {}, estimates, time.perf_counter() - started))
     return result
+
+
+def _evaluate_unit(scale: Scale, unit: Unit, models: Sequence[_Model]) -> UnitResult:
+    return _evaluate(unit, scale, _tests(unit, scale), models)
 
 
 def _evaluate(unit: Unit, scale: Scale, tests: Sequence[LatentSample], models: Sequence[_Model]) -> UnitResult:

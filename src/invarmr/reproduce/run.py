@@ -59,7 +59,8 @@ def run_units(
     workers
         Processes, each with one thread; 1: this process alone.
     device
-        Of the autoencoders. On a GPU they are trained by this process, one call after the other.
+        Of the autoencoders. On a GPU they are trained by this process, one call after the other, and the workers
+        share the evaluation of what was trained.
     models_at_once
         Autoencoders in one call of `train_grid`; default `MODELS_AT_ONCE`.
     say
@@ -74,10 +75,11 @@ def run_units(
         raise InputError(f"workers must be at least 1, but is {workers}.")
     kind = device.split(":")[0]
     limit = models_at_once or MODELS_AT_ONCE.get(kind, MODELS_AT_ONCE["cpu"])
+    spare = workers if kind == "cuda" else 1  # on a CPU the workers are busy with chunks of their own
     neural = [unit for unit in units if unit.learner in NEURAL]
     others: list[_Task] = [(partial(_one, unit, scale), [unit]) for unit in units if unit.learner not in NEURAL]
     chunks: list[_Task] = [
-        (partial(_chunk, chunk, scale, device, _checkpoint(store.out, chunk, scale)), chunk)
+        (partial(_chunk, chunk, scale, device, _checkpoint(store.out, chunk, scale), spare), chunk)
         for learner in NEURAL[::-1]
         for chunk in _chunks([unit for unit in neural if unit.learner == learner], scale, limit)
     ]
@@ -120,9 +122,9 @@ def _one(unit: Unit, scale: Scale) -> list[UnitResult]:
     return [run_unit(unit, scale)]
 
 
-def _chunk(units: Sequence[Unit], scale: Scale, device: str, checkpoint: Path) -> list[UnitResult]:
+def _chunk(units: Sequence[Unit], scale: Scale, device: str, checkpoint: Path, workers: int) -> list[UnitResult]:
     checkpoint.mkdir(parents=True, exist_ok=True)
-    return run_autoencoders(units, scale, device=device, checkpoint=checkpoint)
+    return run_autoencoders(units, scale, device=device, checkpoint=checkpoint, workers=workers)
 
 
 def _chunks(units: Sequence[Unit], scale: Scale, limit: int) -> Iterator[list[Unit]]:
