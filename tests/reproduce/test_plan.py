@@ -30,6 +30,7 @@ def test_other_learners_have_no_kernels_or_lambdas():
         *((E, mixing, 2) for E in (2, 3) for mixing in ("poly1", "poly2", "poly3", "mlp")),
         *((2, "poly3", p) for p in (1, 3, 4)),
     }
+    assert units_of(chosen_items(("figure3", "figure5", "figure6", "table1")), ["none", "stationary"], FULL) == []
     assert all(unit.settings(FULL) == [{"n_latent": unit.n_latent}] for unit in units)
     assert len(units_of(ITEMS, ["none", "oracle"], Scale(seeds=(1,)))) == 16
 

@@ -39,13 +39,13 @@ def reproduce(
     out
         Folder for replicates.tsv, models.tsv, summary.tsv, provenance.json, the figures and the tables.
     seeds
-        Number of data seeds: 20, with --quick 2.
+        Number of data seeds: 20, in a quick run 2.
     first_seed
         The first of them.
     learners
         Separated by commas: none (the baselines), oracle (the true latent variables), stationary, polynomial, flow,
         autoencoder (published settings), autoencoder_improved (this package's). All whose extras are installed, where
-        not given; with --quick all of these but flow.
+        not given; in a quick run all of these but flow.
     workers
         Processes.
     device
@@ -53,9 +53,11 @@ def reproduce(
     quick
         Few seeds, rows and epochs: all of it within ten minutes on two cores.
     n_samples
-        Rows per environment in each draw: 10000, with --quick 2000.
-    lambda_invariance, lambda_independence
-        The autoencoder's grid, separated by commas: 1,5,10 and 0,1,5,10.
+        Rows per environment in each draw: 10000, in a quick run 2000.
+    lambda_invariance
+        The autoencoder's grid, separated by commas: 1,5,10.
+    lambda_independence
+        The other side of the grid: 0,1,5,10.
     autoencoder
         Further settings of both autoencoders: epochs=100,width=64.
     models_at_once

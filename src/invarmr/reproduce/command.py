@@ -48,8 +48,9 @@ def request(
     lambda_independence: str | None = None,
     autoencoder: str | None = None,
 ) -> Request:
-    """Parse what was asked for; None leaves the default, or with `quick` that of `QUICK`; all learners at hand
-    (with `quick` all but the slow one, `flow`).
+    """Parse what was asked for; None leaves the default, or with `quick` that of `QUICK`.
+
+    Learners by default: all that are at hand; with `quick` all but the slow one, `flow`.
 
     Raises
     ------

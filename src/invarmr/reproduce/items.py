@@ -75,6 +75,11 @@ class Item:
     learned: tuple[str, ...] = LEARNED
     baselines: tuple[str, ...] = ()
 
+    @property
+    def for_autoencoders(self) -> bool:
+        """Whether it compares settings that autoencoders alone have."""
+        return any(variant.options or not variant.independence for variant in self.variants)
+
 
 def _kernels() -> tuple[Variant, ...]:
     independence = {"orthogonality": "orthogonality", "polynomial 2": "polynomial2", "polynomial 3": "polynomial3"}

@@ -100,15 +100,13 @@ def _kernel_rows(series: Sequence[Series]) -> list[dict[str, Any]]:
     """Independence kernels down, invariance kernels across."""
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for own in series:
-        if not own.variant:
-            continue
         down, across = own.variant.split(", ")
         key = (own.learner, own.estimator, down)
         row = rows.setdefault(
             key, {"learner": own.learner, "estimator": own.estimator, "": down, "seeds": len(own.rows)}
         )
         row[across] = _mean_sd(own)
-    return [row for row in rows.values() if len(row) > 5]  # learners without kernels have one cell and no table
+    return list(rows.values())
 
 
 def _estimator_rows(series: Sequence[Series]) -> list[dict[str, Any]]:

@@ -179,9 +179,9 @@ class Unit:
 
 
 def unit_of(item: Item, variant: Variant, learner: str, mixing: MixingName, seed: int) -> list[Unit]:
-    """The units behind one panel of an item for one learner and seed; none where the variant means nothing to it."""
+    """The units behind one panel of an item for one learner and seed; none where the item is not for it."""
     neural = learner in NEURAL
-    if (variant.options or not variant.independence) and not neural:
+    if item.for_autoencoders and not neural:
         return []
     if learner in ("none", "oracle"):
         if variant.n_latent != 2:
