@@ -46,13 +46,13 @@ def _figure(item: Item, series: Sequence[Series], stem: Path, design: str, scale
     panels = [panel for panel in _panels(item, series) if panel.boxes]
     if not panels:
         return []
-    seeds = max(len(own.rows) for own in series)
+    fewest, most = min(len(own.rows) for own in series), max(len(own.rows) for own in series)
+    seeds = f"{most} seed{'s' * (most != 1)}" if fewest == most else f"{fewest} to {most} seeds"
     svg, png = draw_study(
         panels,
         groups=_GROUPS,
         title=f"{item.name.replace('figure', 'Figure ')}, {design} design: {item.title}",
-        note=f"{seeds} seed{'s' * (seeds != 1)}; {scale.n_samples:,} rows per environment; "
-        "below: share of V that W^ predicts",
+        note=f"{seeds}; {scale.n_samples:,} rows per environment; below: share of V that W^ predicts",
     )
     write_whole(stem.with_suffix(".svg"), svg)
     write_whole(stem.with_suffix(".png"), png)
