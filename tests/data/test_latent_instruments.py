@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from invarmr.data.cohort import Cohort
+from invarmr.data.design import IVDesign
 from invarmr.data.instrument_source import ArrayInstruments
-from invarmr.data.latent_instruments import LatentInstruments
-from invarmr.errors import InputError
+from invarmr.data.latent_instruments import DimensionStep, LatentInstruments
+from invarmr.errors import InputError, InvarmrWarning
 
 
 def latent(**changes) -> LatentInstruments:
@@ -63,3 +67,29 @@ def test_verdict_of_a_plain_score() -> None:
     assert latent(shift_rank=1).verdict.status == "identified"
     assert "in means" in latent(shift_rank=1).verdict.reasons[0]
     assert "in means and covariances" in latent(covariance_informative=True).verdict.reasons[0]
+
+
+def test_a_confounded_part_that_depends_on_the_latent_instruments_is_doubted() -> None:
+    fine = DimensionStep(2, 0.5, 0.5, 0.4, 0.4, False, "")
+    given = LatentInstruments(
+        learner="stationary",
+        instrument_names=("a", "b", "c"),
+        center=np.zeros(3),
+        loadings=np.eye(3)[:, :2],
+        confounded_loadings=np.eye(3)[:, 2:],
+        eigenvalues=np.arange(3.0),
+        path=(fine,),
+    )
+    assert given.confounded_doubt == ""
+    dependent = replace(given, path=(fine, replace(fine, independence_p=1e-5)))
+    assert "are dependent (p = 1e-05)" in dependent.confounded_doubt
+    assert replace(dependent, loadings=np.eye(3), confounded_loadings=np.zeros((3, 0))).confounded_doubt == ""
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(60, 3))
+    cohort = Cohort.from_arrays(
+        instrument=rows, exposure=rows.sum(axis=1), outcome=rng.normal(size=60), environment=np.arange(60) % 2,
+        instrument_names=["a", "b", "c"],
+    )  # fmt: skip
+    IVDesign.from_cohort(cohort, dependent)
+    with pytest.warns(InvarmrWarning, match=r"PO\(V\): on people not learned from"):
+        IVDesign.from_cohort(cohort, dependent, partial_confounded=True)

@@ -129,6 +129,7 @@ def test_settings_are_frozen_and_survive_json(tmp_path):
         ),
         ("[instruments]", "[genotypes]\nfile = 'c.bed'\n[instruments]", "[genotypes] has no key 'file'"),
         ("[instruments]", "[run]\nsede = 2\n[instruments]", "[run] has no key 'sede' (did you mean 'seed'?)"),
+        ("[instruments]", "[estimate]\nbootstrap = 5\n[instruments]", "bootstrap must be 0, or 20 replicates or more"),
         ('exposure = "x"', "exposure = 5", "[phenotypes] exposure must be text in quotation marks, but is 5"),
         ('path = "p.tsv"', "path = 5", "[phenotypes] path must be text in quotation marks, but is 5"),
         ('exposure = "x"', 'exposure = ""', '[phenotypes] exposure must be a name, not empty, but is ""'),

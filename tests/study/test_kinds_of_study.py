@@ -221,6 +221,18 @@ def test_standard_errors(small_study, run, std_errors):
         assert (table["std_error"] != plain["std_error"]).all()
 
 
+def test_a_bootstrap_adds_one_row_and_changes_no_other(small_study, run):
+    table = estimates(run(small_study().set("estimate", bootstrap=20, level=0.9).write()))
+    plain = estimates(run(small_study("plain").set("estimate", level=0.9).write(), "plain"))
+    row = table.row(by_predicate=pl.col("method") == "bootstrap LIML", named=True)
+    lead = table.row(by_predicate=pl.col("headline"), named=True)
+    assert table.filter(pl.col("method") != "bootstrap LIML").equals(plain)
+    assert (row["estimate"], row["instruments"], row["level"]) == (lead["estimate"], "learned", 0.9)
+    assert row["ci_lower"] < row["estimate"] < row["ci_upper"]
+    assert 1 / 3 < row["std_error"] / lead["std_error"] < 3
+    assert "learned again in each of 20 replicates" in row["note"]
+
+
 def test_a_cluster_missing_drops_the_person(small_study, run):
     small = small_study().set("phenotypes", cluster="family")
     small.change(family=pl.when(pl.col("IID") == "P0003").then(None).otherwise("family"))

@@ -5,6 +5,7 @@ Symbols: Z instruments (k columns), C controls, D exposure, Y outcome; every mat
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.data.moments import EnvironmentMoments
-from invarmr.errors import InputError, first_few
+from invarmr.errors import InputError, InvarmrWarning, first_few
 from invarmr.linalg.projection import partial_out
 from invarmr.linalg.symmetric import range_whitener
 
@@ -115,7 +116,8 @@ class IVDesign:
         environment_effects
             Partial out one constant per environment instead of one for all.
         partial_confounded
-            Partial out the learned confounded part V too.
+            Partial out the learned confounded part V too. An `InvarmrWarning` says so where held-out people found V
+            dependent on the latent instruments (`LatentInstruments.confounded_doubt`).
         """
         label = "observed" if latent is None else "allele_score" if latent.learner == "allele_score" else "learned"
         if environment_effects:
@@ -129,6 +131,8 @@ class IVDesign:
                 "No latent instrument was found, so there is no design on the learned instruments. Build one on the "
                 "observed instruments, and give what was learned to diagnose(design, estimate, latent=latent)."
             )
+        if latent is not None and partial_confounded and latent.confounded_doubt:
+            warnings.warn(f"PO(V): {latent.confounded_doubt}.", InvarmrWarning, stacklevel=2)
         if latent is not None and latent.feature_names and cohort.instrument_names != latent.feature_names:
             cohort, moments = cohort.represented(latent), None
         return cls(

@@ -211,6 +211,21 @@ class LatentInstruments:
         return identification_verdict(self)
 
     @property
+    def confounded_doubt(self) -> str:
+        """Why the confounded part should not be partialled out (`PO(V)`); empty where nothing speaks against it.
+
+        Partialling out V leaves W valid only where W is independent of V: a V that carries part of W lets the
+        confounder back in. Held-out people test it, with the number of latent instruments that was taken.
+        """
+        last = self.path[-1] if self.path else None
+        if last is None or self.n_confounded == 0 or last.independence_p >= _DEPENDENT:
+            return ""
+        return (
+            "on people not learned from, the directions set aside and the latent instruments are dependent "
+            f"(p = {last.independence_p:.2g}), so that partialling the former out can let the confounder in"
+        )
+
+    @property
     def latent_instrument(self) -> FloatArray:
         """(n_samples, n_latent) values for the people learned from; computed on demand."""
         return self._learned_from(self.loadings)
@@ -253,6 +268,10 @@ class LatentInstruments:
             block = everyone[start : start + 16_384]
             out[block] = (self.source.read(block) - self.center) @ loadings
         return out
+
+
+_DEPENDENT = 0.01
+"""Level of the test on which the doubt about the confounded part rests."""
 
 
 def identification_verdict(latent: LatentInstruments) -> Verdict:

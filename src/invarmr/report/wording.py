@@ -57,6 +57,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "2SLS": "two-stage least squares",
     "LIML": "limited-information maximum likelihood",
     "PO(V)-LIML": "limited-information maximum likelihood, the directions set aside partialled out",
+    "bootstrap LIML": "limited-information maximum likelihood, with an interval from learning again in each replicate",
     "Fuller": "Fuller's modified limited-information maximum likelihood",
 }
 

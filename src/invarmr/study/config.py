@@ -154,6 +154,14 @@ class EstimateConfig(_Section):
 
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
     std_errors: Literal["many-instrument", "homoskedastic", "robust", "clustered"] = "many-instrument"
+    bootstrap: Annotated[int, Field(ge=0)] = 0
+    """Replicates of a bootstrap that learns the instruments again, 20 or more (200, say): one more row; 0 for none."""
+
+    @model_validator(mode="after")
+    def _enough_replicates(self) -> Self:
+        if 0 < self.bootstrap < 20:
+            raise ValueError(f"bootstrap must be 0, or 20 replicates or more (200, say), but is {self.bootstrap}")
+        return self
 
 
 class NegativeControlsConfig(_Section):

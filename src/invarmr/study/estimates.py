@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from invarmr.data.cohort import Cohort
 from invarmr.data.design import IVDesign
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.data.moments import EnvironmentMoments
+from invarmr.errors import InputError
 from invarmr.estimators.estimate import Estimate
 from invarmr.estimators.kclass import Fuller, KClass, LimitedInformationML, OrdinaryLeastSquares, TwoStageLeastSquares
 from invarmr.estimators.variance import StandardErrors
+from invarmr.inference.bootstrap import bootstrap_effect
 from invarmr.instruments.allele_score import AlleleScore
+from invarmr.instruments.stationary import StationaryInstruments
 from invarmr.linalg.threads import small_problems
 from invarmr.study.config import EstimateConfig
 
@@ -20,15 +25,47 @@ __all__ = ["all_estimates", "headline_design"]
 
 
 def all_estimates(
-    cohort: Cohort, moments: EnvironmentMoments, latent: LatentInstruments | None, settings: EstimateConfig
+    cohort: Cohort,
+    moments: EnvironmentMoments,
+    latent: LatentInstruments | None,
+    settings: EstimateConfig,
+    *,
+    seed: int = 1,
 ) -> tuple[list[Estimate], int]:
     """Every row of `estimates.tsv`, and the position of the headline."""
-    lead, _ = headline_design(cohort, moments, latent, settings)
+    lead, estimator = headline_design(cohort, moments, latent, settings)
     with small_problems(len(moments.columns)) as each:
         fitted = each(lambda row: _fitted(*row, settings), _plan(cohort, moments, latent))
         rows = [item for items in fitted for item in items]
     leading = [k for k, row in enumerate(rows) if (row.method, row.instruments) == (_LEAD.method, lead.instrument_set)]
-    return rows, leading[-1] if leading else 0
+    headline = leading[-1] if leading else 0
+    if settings.bootstrap and latent is not None and latent.n_latent and latent.leak is not None:
+        rows.append(_bootstrapped(lead, estimator, settings, seed))
+    return rows, headline
+
+
+def _bootstrapped(design: IVDesign, estimator: KClass, settings: EstimateConfig, seed: int) -> Estimate:
+    """The headline with an interval from learning again in every replicate."""
+    latent = design.latent
+    if latent is None:
+        raise InputError("There are no learned instruments to bootstrap.")
+    plain = replace(estimator, std_errors="many-instrument").fit(design)
+    learner = StationaryInstruments.like(latent)
+    found = bootstrap_effect(design, learner, _LEAD(), n_replicates=settings.bootstrap, level=settings.level, seed=seed)
+    without = int(np.count_nonzero(found.n_latent == 0))
+    note = f"instruments learned again in each of {settings.bootstrap} replicates; percentile interval"
+    if learner.n_latent is None:
+        note += f"; their number chosen again too ({without} without any)"
+    beyond = min(np.count_nonzero(found.replicates <= 0), np.count_nonzero(found.replicates >= 0))
+    return replace(
+        plain,
+        method=f"bootstrap {plain.method}",
+        std_error=found.std_error,
+        std_errors="bootstrap",
+        confidence_set=found.confidence_set,
+        p_value=min(1.0, 2.0 * (1 + int(beyond)) / (1 + len(found.replicates))),
+        note=note,
+    )
 
 
 def _fitted(design: IVDesign, kinds: tuple[type[KClass], ...], note: str, settings: EstimateConfig) -> list[Estimate]:
@@ -97,8 +134,9 @@ def _plan(cohort: Cohort, moments: EnvironmentMoments, latent: LatentInstruments
         seen, known = _represented(cohort, moments, latent)
         learned = IVDesign.from_cohort(seen, latent, moments=known)
         yield learned, (liml, tsls, Fuller), f"{latent.n_latent} of {latent.n_latent + latent.n_confounded} directions"
-        given = IVDesign.from_cohort(seen, latent, moments=known, partial_confounded=True)
-        yield given, (liml,), "the directions set aside partialled out"
+        given = replace(learned, confounded_loadings=latent.confounded_loadings)
+        doubt = f"; not to be relied on: {latent.confounded_doubt}" if latent.confounded_doubt else ""
+        yield given, (liml,), f"the directions set aside partialled out{doubt}"
         within = IVDesign.from_cohort(seen, latent, moments=known, environment_effects=True)
         yield within, (liml, tsls), "environment fixed effects"
     score = AlleleScore().fit(cohort)

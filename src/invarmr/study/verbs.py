@@ -119,7 +119,9 @@ def _effect_alleles(archive: Archive) -> list[str]:
 
 def estimate_archive(archive: Archive) -> list[Estimate]:
     """ESTIMATE: every estimator on every instrument set."""
-    estimates, headline = all_estimates(archive.cohort, archive.pooled, archive.latent, archive.config.estimate)
+    estimates, headline = all_estimates(
+        archive.cohort, archive.pooled, archive.latent, archive.config.estimate, seed=archive.config.run.seed
+    )
     table = estimate_table(estimates, headline, archive.cohort, archive.config.run.seed)
     forget_after(archive.folder, "estimate")
     write_table(archive.folder / "estimates.tsv", table)
