@@ -78,7 +78,7 @@ BY_SETTINGS = {
     "negative seed": (("run", {"seed": -1}), "[run] seed must be greater than or equal to 0"),
     "level": (("estimate", {"level": 95}), "[estimate] level must be less than 1"),
     "no truth": (("truth", {"path": "truth.json"}), "the [truth] file was required here"),
-    "planned": (("learn", {"method": "flow"}), "not built yet"),
+    "unknown learner": (("learn", {"method": "spline"}), "[learn] method must be one of stationary"),
     "list absent": (("instruments", {"variants": "absent.tsv"}), "absent.tsv"),
     "components list absent": (("components", {"variants": "absent.tsv"}), "absent.tsv"),
 }
