@@ -99,6 +99,9 @@ def test_a_checkpoint_of_another_run_is_refused(small_data, tmp_path) -> None:
         train_stack(ARCHITECTURE, Objective(), replace(PLAN, epochs=9), [small_data(0)], TASKS[:1], checkpoint=file)
     with pytest.raises(InputError, match="another run \\(other data\\)"):
         train_stack(ARCHITECTURE, Objective(), PLAN, [small_data(3)], TASKS[:1], checkpoint=file)
+    warm = replace(TASKS[0], start=np.zeros(ARCHITECTURE.n_parameters, dtype=np.float32))
+    with pytest.raises(InputError, match="another run \\(other starts\\)"):
+        train_stack(ARCHITECTURE, Objective(), PLAN, [small_data(0)], [warm], checkpoint=file)
     file.write_bytes(b"not a checkpoint")
     with pytest.raises(InputError, match="is not a checkpoint"):
         train_stack(ARCHITECTURE, Objective(), PLAN, [small_data(0)], TASKS[:1], checkpoint=file)

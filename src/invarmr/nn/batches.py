@@ -117,6 +117,8 @@ class EpochBatches:
         for i in sorted(self._rows):
             digest.update(self._data[i].Z.tobytes())
             digest.update(self._data[i].validation.tobytes())
+            if (exposure := self._exposure[i]) is not None:
+                digest.update(exposure.tobytes())
         return digest.hexdigest()
 
     def _order(self, i: int, seed: int, epoch: int) -> NDArray[np.intp]:

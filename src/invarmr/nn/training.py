@@ -7,6 +7,7 @@ alone or in any stack, and a run that was killed goes on as if it had not been.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -255,6 +256,9 @@ class _Stack:
                 for task in self.tasks
             ],
             "data": self.batches.digest(),
+            "starts": [
+                None if task.start is None else hashlib.sha256(task.start.tobytes()).hexdigest() for task in self.tasks
+            ],
         }
 
     def train_epoch(self, epoch: int) -> None:
