@@ -6,7 +6,7 @@ from invarmr.cli import main
 from invarmr.errors import InputError
 from invarmr.reproduce import command
 from invarmr.reproduce.command import request
-from invarmr.reproduce.plan import FULL, LEARNERS, QUICK
+from invarmr.reproduce.plan import FULL, LEARNERS, QUICK, units_of
 
 
 def call(*arguments):
@@ -110,3 +110,16 @@ def test_bad_requests(settings, message):
 def test_bad_usage_is_one_message(tmp_path, capsys):
     assert call("figure9", "--out", tmp_path) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_some_panels_only() -> None:
+    asked = request(items=["all"], learners="none", mixings="mlp", seeds=1)
+    assert {name for item in asked.items for name in item.mixings} == {"mlp"}
+    assert "figure2" not in [item.name for item in asked.items]
+    assert {unit.mixing for unit in units_of(asked.items, asked.learners, asked.scale)} == {"mlp"}
+
+
+@pytest.mark.parametrize("mixings", ["poly4", "", "mlp,poly9"])
+def test_a_panel_that_is_not_there_is_refused(mixings: str) -> None:
+    with pytest.raises(InputError, match="Mixings must be among mlp, poly1, poly2, poly3"):
+        request(items=["figure1"], learners="none", mixings=mixings)

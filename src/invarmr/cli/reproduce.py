@@ -16,6 +16,7 @@ def reproduce(
     seeds: int | None = None,
     first_seed: int = 1,
     learners: str | None = None,
+    mixings: str | None = None,
     workers: int = 1,
     device: str = "cpu",
     quick: Annotated[bool, Parameter(negative="")] = False,
@@ -46,6 +47,8 @@ def reproduce(
         Separated by commas: none (the baselines), oracle (the true latent variables), stationary, polynomial, flow,
         autoencoder (published settings), autoencoder_improved (this package's). All whose extras are installed, where
         not given; in a quick run all of these but flow.
+    mixings
+        Some of poly1, poly2, poly3 and mlp, separated by commas; all that an item has, where not given.
     workers
         Processes.
     device
@@ -73,6 +76,7 @@ def reproduce(
     asked = request(
         items=items,
         learners=learners,
+        mixings=mixings,
         seeds=seeds,
         first_seed=first_seed,
         quick=quick,

@@ -40,6 +40,7 @@ def request(
     *,
     items: Sequence[str],
     learners: str | None = None,
+    mixings: str | None = None,
     seeds: int | None = None,
     first_seed: int = 1,
     quick: bool = False,
@@ -78,7 +79,20 @@ def request(
     for name in chosen:
         if (error := _missing(name)) is not None:
             raise error
-    return Request(chosen_items(tuple(items)), chosen, scale)
+    return Request(_with_mixings(chosen_items(tuple(items)), mixings), chosen, scale)
+
+
+def _with_mixings(items: Sequence[Item], mixings: str | None) -> tuple[Item, ...]:
+    """The items with those of their panels that are asked for; items without any are left out."""
+    if mixings is None:
+        return tuple(items)
+    asked = [name.strip() for name in mixings.split(",") if name.strip()]
+    known = sorted({name for item in items for name in item.mixings})
+    wrong = [name for name in asked if name not in known]
+    if wrong or not asked:
+        raise InputError(f"Mixings must be among {', '.join(known)}, but are {', '.join(wrong) or 'none'}.")
+    kept = [replace(item, mixings=tuple(name for name in item.mixings if name in asked)) for item in items]
+    return tuple(item for item in kept if item.mixings)
 
 
 def _missing(learner: str) -> InputError | None:
@@ -129,6 +143,7 @@ def _keep_provenance(out: Path, asked: Request, *, workers: int, device: str) ->
     runs: list[Any] = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else []
     settings: Mapping[str, Any] = {
         "items": [item.name for item in asked.items],
+        "mixings": sorted({name for item in asked.items for name in item.mixings}),
         "learners": list(asked.learners),
         **asdict(asked.scale),
         "workers": workers,
