@@ -142,6 +142,18 @@ def test_a_grid_goes_on_from_its_checkpoints(tmp_path) -> None:
         assert all(np.array_equal(w, b.encoder.weights[name]) for name, w in a.encoder.weights.items())
 
 
+def test_of_several_starts_the_least_objective_comes_back() -> None:
+    one = job(replace(SETTINGS, n_restarts=3, epochs=3))
+    (kept,) = train_grid([one])
+    alone = replace(one.settings, n_restarts=1)
+    tried = train_grid([replace(one, settings=alone, seed=1 + k * 1_000_003) for k in range(3)])
+    best = tried[choose_restart(tried)]
+    assert float(best.history.total[-1, 0]) == min(float(model.history.total[-1, 0]) for model in tried)
+    assert kept.seed == best.seed
+    for name, weight in best.encoder.weights.items():
+        assert np.abs(weight - kept.encoder.weights[name]).max() < 1e-5
+
+
 @pytest.mark.parametrize("encoder", ["mlp", "residual", "linear"])
 def test_a_stationary_split_recombines_the_features_of_the_same_model(encoder) -> None:
     settings = replace(SETTINGS, encoder=encoder, epochs=3)

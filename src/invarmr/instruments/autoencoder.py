@@ -250,7 +250,7 @@ class AutoencoderInstruments(Learner):
         p = self.n_latent if self.n_latent is not None else max(1, min(n_inputs - q, MAX_LATENT))
         shared = {field.name for field in fields(AutoencoderSettings)} & {field.name for field in fields(self)}
         own: dict[str, Any] = {name: getattr(self, name) for name in shared}
-        own |= {"n_latent": p, "n_confounded": q, "lambda_invariance": 0.0, "lambda_independence": 0.0}
+        own |= {"n_restarts": 1, "n_latent": p, "n_confounded": q, "lambda_invariance": 0.0, "lambda_independence": 0.0}
         own["batch"] = min(500, int(sizes.min())) if self.batch is None else self.batch
         settings = AutoencoderSettings(**own)
         settings.check_against(n_inputs, [int(size) for size in sizes])

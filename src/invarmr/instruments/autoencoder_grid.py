@@ -88,7 +88,7 @@ class TrainedAutoencoder:
     Parameters
     ----------
     settings, seed
-        Of its job.
+        Of its job; of several starts, the seed of the one that was kept.
     encoder
         The learned map (numpy).
     validation_mmd, validation_mmd_whitened
@@ -98,7 +98,7 @@ class TrainedAutoencoder:
     history
         The loss term by term at every epoch.
     seconds
-        Wall time of its stack divided by the models in it.
+        Wall time of its stack divided by the models in it; over all starts.
     failure
         Why it is of no use (its loss stopped being finite); None where it trained.
     """
@@ -196,6 +196,37 @@ def train_grid(
         Settings that do not fit the data (one environment, more columns than instruments, a batch larger than an
         environment, no exposure where `lambda_relevance` is positive), or a GPU where none is.
     """
+    starts = [_starts(job) for job in jobs]
+    models = iter(
+        _train_all(
+            [start for group in starts for start in group], device, stack_size, progress, checkpoint, checkpoint_every
+        )
+    )
+    out = []
+    for group in starts:
+        tried = [next(models) for _ in group]
+        out.append(replace(tried[choose_restart(tried)], seconds=sum(model.seconds for model in tried)))
+    return out
+
+
+_BETWEEN_STARTS = 1_000_003
+"""Added to a job's seed for each further start."""
+
+
+def _starts(job: AutoencoderJob) -> list[AutoencoderJob]:
+    further = [replace(job, seed=job.seed + k * _BETWEEN_STARTS, start=None) for k in range(1, job.settings.n_restarts)]
+    return [job, *further]
+
+
+def _train_all(
+    jobs: Sequence[AutoencoderJob],
+    device: str,
+    stack_size: int | None,
+    progress: Callable[[int, int], None] | None,
+    checkpoint: Path | None,
+    checkpoint_every: int,
+) -> list[TrainedAutoencoder]:
+    """Every job once, in stacks."""
     kind = resolve_device(device).type
     limit = stack_size or (STACK_SIZE if kind == "cpu" else GPU_STACK_SIZE)
     prepared = _Prepared()
