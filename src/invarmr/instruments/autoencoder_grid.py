@@ -158,7 +158,7 @@ def choose_model(models: Sequence[TrainedAutoencoder], *, rule: str = "paper") -
 def choose_restart(models: Sequence[TrainedAutoencoder]) -> int:
     """Which of several models of the same settings and data to keep: the least objective over the last epochs.
 
-    About half of all starts end in a poor minimum, which the objective shows by its reconstruction.
+    A start that ends in a poor minimum shows there by its reconstruction.
     """
     trained = [i for i, model in enumerate(models) if model.failure is None] or [0]
     return min(trained, key=lambda i: float(models[i].history.total[-models[i].history.n_last :].mean()))

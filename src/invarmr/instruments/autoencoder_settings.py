@@ -152,8 +152,8 @@ class AutoencoderSettings:
 
         Whitened instruments; invariance and independence of whitened parts, lambdas 0.1, which begin to count after a
         quarter of the epochs; learning rate 3e-3 down a cosine; stationary split of the features at the end.
-        Four starts of 100 epochs, of which the one with the least objective is kept: about half of all starts end in a
-        poor minimum. `changes` are further settings.
+        Four starts of 100 epochs, of which the one with the least objective is kept: many starts end in a poor minimum.
+        `changes` are further settings.
         """
         return cls(**{**_IMPROVED, **changes})
 

@@ -197,7 +197,7 @@ def norm_relu(x: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
 
 
 class _NormRelu(torch.autograd.Function):
-    """LayerNorm and ReLU in one function: a third fewer passes over memory than the two of torch.
+    """LayerNorm and ReLU in one function: fewer passes over memory than the two of torch.
 
     y = max(0, g x^ + c), x^ = (x - mean) r, r = (var + epsilon)^-1/2 over the h features;
     dx = r (t - mean t - x^ mean(t x^)), t = g dy 1[y > 0].

@@ -167,7 +167,7 @@ def train_stack(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch with a single thread: operations this small only wait for a second one (up to 200 times slower)."""
+    """Torch with a single thread: operations this small only wait for a second one."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
