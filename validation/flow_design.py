@@ -142,10 +142,11 @@ def done(out: Path) -> dict[str, dict[str, Any]]:
     return {json.dumps(entry["cell"], sort_keys=True): entry for entry in entries}
 
 
-def compute(study: str, limit: int | None, out: Path) -> None:
+def compute(study: str, limit: int | None, out: Path, where: dict[str, str]) -> None:
     """Fit what is missing, at most `limit` fits."""
     known = done(out)
-    left = [cell for cell in STUDIES[study] if json.dumps(cell, sort_keys=True) not in known][:limit]
+    wanted = [cell for cell in STUDIES[study] if all(str(cell[key]) == value for key, value in where.items())]
+    left = [cell for cell in wanted if json.dumps(cell, sort_keys=True) not in known][:limit]
     for cell in left:
         entry = {"cell": cell, **run(cell)}
         with out.open("a") as file:
@@ -236,9 +237,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=["targets", "mixings", "variants", "beyond", "report"])
     parser.add_argument("--limit", type=int, help="at most so many fits")
+    parser.add_argument("--where", nargs="*", default=[], metavar="KEY=VALUE", help="only such fits: E=2 seed=0")
     parser.add_argument("--out", type=Path, default=Path("flow_design.jsonl"), help="where the fits are kept")
     options = parser.parse_args()
     if options.study == "report":
         report(options.out)
     else:
-        compute(options.study, options.limit, options.out)
+        compute(options.study, options.limit, options.out, dict(item.split("=", 1) for item in options.where))

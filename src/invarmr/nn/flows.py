@@ -172,8 +172,18 @@ class ComposedMap(InvertibleMap):
 
 
 def _spline(columns: int, context: int, hidden: int, bins: int) -> nn.Module:
+    """One autoregressive spline of a standard normal, begun near the identity: all its last weights are small."""
     flow: nn.Module = zuko.flows.NSF(columns, context, transforms=1, bins=bins, hidden_features=(hidden, hidden))
+    linear = [
+        module for module in flow.modules() if isinstance(module, nn.Linear)
+    ]  # none where one column has no context
+    with torch.no_grad():
+        for parameter in (linear[-1] if linear else flow).parameters():
+            parameter.mul_(_NEAR_IDENTITY)
     return flow.double()
+
+
+_NEAR_IDENTITY = 0.01
 
 
 class Law(nn.Module, ABC):
