@@ -7,7 +7,8 @@
     python validation/flow_design.py report            prints the tables from what was computed
 
 Every fit is one line of `flow_design.jsonl` (`--out`); lines that exist are not computed again, so a run may
-be interrupted. `report` also writes `flow_design.json`, a verdict for each target. Symmetric and
+be interrupted. `report` also writes `flow_design.json`, a verdict for each target over
+the fits that gave an estimate (`estimated` of `fits`: where held-out people reject every p there is none). Symmetric and
 asymmetric effects share Z, so one fit serves both. Seconds are those of the processor, of all threads together.
 """
 
@@ -196,12 +197,16 @@ def report_targets(results: dict[str, Any], study: str) -> dict[str, Any]:
         print(f"| E = {E}, flow | {len(found)} | {chosen} | {row(found)} | at most {seconds:.0f} |")
         for label, words in (("two_", "p = 2 set"), ("raw_", "p = 2, not polished"), ("oracle_", "2SLS, true W"), ("observed_", "2SLS, Z")):  # fmt: skip # noqa: E501
             print(f"| E = {E}, {words} | {len(found)} | | {row(found, label)} | |")
-        means = {name: float(np.mean([entry.get(name, np.nan) for entry in found])) for name in TARGETS}
+        means = {name: float(np.mean([entry[name] for entry in found if name in entry])) for name in TARGETS}
         means["seconds"] = seconds
         verdicts[f"{study} E={E}"] = {
             name: {"value": value, "bound": TARGETS[name], "reached": bool(abs(value) <= TARGETS[name])}
             for name, value in means.items()
-        } | {"fits": len(found), "identified": sum(entry["verdict"] == "identified" for entry in found)}
+        } | {
+            "fits": len(found),
+            "estimated": sum(entry["n_latent"] > 0 for entry in found),
+            "identified": sum(entry["verdict"] == "identified" for entry in found),
+        }
     return verdicts
 
 

@@ -30,7 +30,7 @@ __all__ = ["FlowStep", "SearchSettings", "likelihood_path", "mardia_p", "search_
 _FEW, _SOME = 1_500, 3_000
 """Rows per environment that restarts, and the best of them, are judged on."""
 _WIDTHS = (1.0, 0.3)
-_NORMAL = 0.01
+_NORMAL = 0.001
 _STANDARD_ERRORS = 2.0
 _STANDARD_ERRORS_OF_PATH = 3.0
 _ROWS_OF_SPLINES = 4_000
