@@ -9,7 +9,7 @@
 Every fit is one line of `flow_design.jsonl` (`--out`); lines that exist are not computed again, so a run may
 be interrupted. `report` also writes `flow_design.json`, a verdict for each target over
 the fits that gave an estimate (`estimated` of `fits`: where held-out people reject every p there is none).
-Symmetric and asymmetric effects share Z, so one fit serves both. Seconds are those of the processor, of all threads together.
+Symmetric and asymmetric effects share Z, so one fit serves both. Seconds are those of the processor, over all threads.
 """
 
 from __future__ import annotations
