@@ -297,3 +297,10 @@ def test_a_study_without_learning_or_optional_files_still_has_a_page(archive_of)
     assert "invarmr run study.toml" in words
     assert "Huang" not in words
     assert "no input files were recorded" in words
+
+
+def test_the_study_page_has_the_checklist_filled_from_the_run(archive_of):
+    words = words_of(archive_of("identified"))
+    assert "STROBE-MR checklist, filled as far as this run can" in words
+    assert "items filled from this run" in words
+    assert "to be stated by the authors" in words

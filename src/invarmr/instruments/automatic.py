@@ -70,7 +70,7 @@ class AutomaticInstruments(Learner):
     n_latent: int | None = None
     n_folds: int = 10
     n_held_out: int = 3
-    ladder: tuple[str, ...] = ("stationary", "polynomial")
+    ladder: tuple[str, ...] = ("stationary", "polynomial", "flow")
     rejection: float = 0.01
     n_permutations: int = 199
     name: ClassVar[str] = "auto"

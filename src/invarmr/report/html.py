@@ -18,6 +18,7 @@ from invarmr.report.archive import Archive, read_archive
 from invarmr.report.methods import GLOSSARY, methods_text, references
 from invarmr.report.numbers import Counts, show_effect, show_number, show_p, show_share
 from invarmr.report.page import render, write_page
+from invarmr.report.strobe import strobe_facts, strobe_table
 from invarmr.report.wording import METHOD_NAMES, SET_NAMES, SET_PHRASES, STATUS_WORDS, doubts
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ def _tables(archive: Archive, counts: Counts) -> dict[str, tables.Table]:
         stratification_tables.set_table(archive),
         tables.input_table(archive),
         tables.timing_table(archive),
+        strobe_table(strobe_facts(archive, counts=counts)),
     ]
     return {table.slug.replace("-", "_"): table for table in found}
 
