@@ -43,9 +43,14 @@ bench: $(STAMP)  ## speed and memory, each as a ratio in one run
 	$(BIN)/python benchmarks/moments_from_bed.py
 	$(BIN)/python benchmarks/summary_data.py
 	$(BIN)/python benchmarks/inference_from_arrays.py
+	$(BIN)/python benchmarks/stacked_training.py
 
 validate: $(STAMP)  ## coverage and calibration by Monte Carlo, with binomial bands; long
 	$(BIN)/python validation/learning_error.py --seeds 400 --out validation/learning_error.json
+	$(BIN)/python validation/verdicts.py --out validation/results/verdicts
+	$(BIN)/python validation/linear_recovery.py --seeds 20 --out validation/results/linear_recovery.json
+	$(BIN)/python validation/flow_design.py targets --out validation/results/flow_design.jsonl
+	$(BIN)/python validation/bootstrap_coverage.py --seeds 400 --out validation/results/bootstrap_coverage.json
 
 reference: $(STAMP)  ## rebuild the example genotypes from the source distribution of peddy 0.4.8
 	$(BIN)/python scripts/build_reference_genotypes.py

@@ -251,7 +251,10 @@ def test_an_interrupt_leaves_nothing(study, tmp_path):
         )  # fmt: skip
         assert process.stdout.readline() == "reached\n"
         process.send_signal(signal.SIGINT)
-        _, message = process.communicate(timeout=30)
+        try:
+            _, message = process.communicate(timeout=120)
+        finally:
+            process.kill()
         assert process.returncode == 130
         assert message == "interrupted; nothing half written was left\n"
     assert not (tmp_path / "fresh").exists()
