@@ -35,6 +35,14 @@ def test_a_unit_gives_rows_of_both_designs(learner, small):
         assert all(row["leakage"] < 0.05 and row["gcm_p"] > 0 for row in result.rows)
 
 
+def test_the_automatic_choice_says_where_it_ended_and_with_which_verdict(small):
+    automatic, plain = (run_unit(unit(learner), small) for learner in ("auto", "stationary"))
+    assert automatic.models[0]["resolved"].startswith("ladder=stationary;")
+    assert ";verdict=" in automatic.models[0]["resolved"]
+    assert "ladder=" not in plain.models[0]["resolved"]
+    assert [row["estimate"] for row in automatic.rows] == [row["estimate"] for row in plain.rows]
+
+
 def test_the_same_unit_gives_the_same_numbers(small):
     first, second = (run_unit(unit("stationary"), small).rows for _ in range(2))
     for a, b in zip(first, second, strict=True):

@@ -45,8 +45,9 @@ def reproduce(
         The first of them.
     learners
         Separated by commas: none (the baselines), oracle (the true latent variables), stationary, polynomial, flow,
-        autoencoder (published settings), autoencoder_improved (this package's). All whose extras are installed, where
-        not given; in a quick run all of these but flow.
+        auto (the simplest of these three whose checks pass), autoencoder (published settings), autoencoder_improved
+        (this package's). All whose extras are installed, where not given; in a quick run all of these but flow and
+        auto.
     mixings
         Some of poly1, poly2, poly3 and mlp, separated by commas; all that an item has, where not given.
     workers

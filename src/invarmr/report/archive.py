@@ -116,6 +116,7 @@ class Verdict:
     covariance_informative: bool | None
     saturated: bool | None
     learner: str | None = None
+    degree: int | None = None
     ladder: tuple[Mapping[str, Any], ...] = ()
 
     @property
@@ -303,6 +304,7 @@ def _verdict(path: Path) -> Verdict:
         covariance_informative=optional("covariance_informative"),
         saturated=optional("saturated"),
         learner=optional("learner"),
+        degree=optional("degree"),
         ladder=tuple(optional("ladder") or ()),
     )
 

@@ -26,6 +26,7 @@ __all__ = [
 
 BLACK, GREY, PALE = "#1b1b1b", "#6b6b6b", "#d9d9d9"
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7", "#56b4e9"
+OLIVE = "#8c7b00"  # stands for the palette's yellow, which is too pale on white
 WIDTH = 7.6  # inches, the width of the text column
 
 FAMILY = "'DejaVu Sans', sans-serif"  # as matplotlib writes it; always installed with it, so sizes never change
@@ -99,7 +100,7 @@ class Marks:
 
 def marks_of(groups: Sequence[str]) -> dict[str, Marks]:
     """Give each group its own pair of colour and shape; filled first, hollow when the shapes are used up."""
-    colours = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
+    colours = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, OLIVE, BLACK, GREY)
     markers = "os^DvP*X"
     return {
         name: Marks(colours[k % len(colours)], markers[k % len(markers)], hollow=(k // len(markers)) % 2 == 1)

@@ -45,7 +45,7 @@ GLOSSARY: Mapping[str, str] = {
 
 
 LEARNERS: Mapping[str, str] = {
-    "polynomial": ", after undoing a polynomial mixture by degree filtration,",
+    "polynomial": ", after undoing a polynomial mixture{degree} by degree filtration,",
     "flow": ", after undoing a smooth mixture by a normalising flow fitted by maximum likelihood,",
     "autoencoder": ", from the code of an autoencoder with losses for invariance, independence and entropy,",
 }
@@ -113,7 +113,8 @@ def _learning(archive: Archive) -> str:
         "Latent instruments, the combinations of instruments that are distributed alike in every environment, were "
         f"learned {_cite('Huang et al. 2026')}"
     )
-    text += LEARNERS.get(learner, "")
+    if verdict.degree != 1:
+        text += LEARNERS.get(learner, "").format(degree=f" of degree {verdict.degree}" if verdict.degree else "")
     text += (
         " in closed form by a generalised eigenvalue problem on the means and covariances of the environments "
         f"{_cite('Hara et al. 2012', 'von Bünau et al. 2009')}"

@@ -23,7 +23,7 @@ from invarmr.reproduce.tidy_table import Store, locked, write_whole
 __all__ = ["Request", "request", "run_request"]
 
 
-_SLOW = ("flow",)
+_SLOW = ("flow", "auto")
 """Learners that `quick` leaves out unless they are named."""
 
 

@@ -17,7 +17,7 @@ from invarmr.reproduce.tidy_table import Store, write_whole
 __all__ = ["markdown", "write_items"]
 
 DESIGNS = {"published": True, "asymmetric": False}
-_GROUPS = ("autoencoder", "autoencoder_improved", "oracle", "polynomial", "flow", "stationary", "baselines")
+_GROUPS = ("autoencoder", "autoencoder_improved", "oracle", "polynomial", "flow", "stationary", "auto", "baselines")
 _MIXING = {"poly1": "Poly 1", "poly2": "Poly 2", "poly3": "Poly 3", "mlp": "Inv. MLP"}
 
 

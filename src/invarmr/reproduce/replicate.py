@@ -82,7 +82,9 @@ def run_unit(unit: Unit, scale: Scale) -> UnitResult:
         return centred @ latent.confounded_loadings, centred @ latent.loadings
 
     seconds = time.perf_counter() - started
-    return _evaluate(unit, scale, tests, [_Model(settings, encode, seconds, resolved=dict(latent.settings))])
+    climbed = {"ladder": ">".join(step.learner for step in latent.ladder)} if latent.ladder else {}
+    resolved = {"verdict": latent.verdict.status, **climbed, **latent.settings}
+    return _evaluate(unit, scale, tests, [_Model(settings, encode, seconds, resolved=resolved)])
 
 
 def run_autoencoders(

@@ -169,6 +169,7 @@ def verdict_content(diagnostics: Diagnostics, latent: LatentInstruments | None) 
             "covariance_informative": latent.covariance_informative,
             "saturated": latent.saturated,
             "learner": latent.learner,
+            "degree": latent.settings.get("degree"),
             "ladder": [vars(step) for step in latent.ladder],
         }
     return content
