@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 import invarmr
-from invarmr.instruments.autoencoder_grid import AutoencoderJob, choose_model, lambda_grid, train_grid
+from invarmr.instruments.autoencoder_grid import choose_model, lambda_grid, train_grid
+from invarmr.instruments.autoencoder_jobs import AutoencoderJob
 from invarmr.instruments.autoencoder_settings import AutoencoderSettings
 from invarmr.reproduce.measures import explained_share
 from invarmr.simulate.latent import LatentSample, simulate_latent
@@ -51,9 +52,7 @@ def main() -> None:
     print("mixing  learner           seconds  grid / learner  R2(W|W^)  R2(V|W^)")
     for mixing in options.mixings:
         training, validation = (
-            simulate_latent(
-                invarmr.LatentDesign(mixing=mixing, n_environments=options.environments), seed=1, part=part
-            )
+            simulate_latent(invarmr.LatentDesign(mixing=mixing, n_environments=options.environments), seed=1, part=part)
             for part in ("training", "validation")
         )
         seconds, W = grid_of(training, validation, mixing, options.models, epochs)

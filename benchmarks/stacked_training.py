@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from invarmr.instruments.autoencoder_grid import lambda_grid, standard_units
+from invarmr.instruments.autoencoder_grid import lambda_grid
+from invarmr.instruments.autoencoder_jobs import standard_units
 from invarmr.instruments.autoencoder_settings import AutoencoderSettings
 from invarmr.nn.batches import EpochBatches, StackData
 from invarmr.nn.networks import Architecture, initial_parameters, views

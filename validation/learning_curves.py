@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 import invarmr
-from invarmr.instruments.autoencoder_grid import AutoencoderJob, train_grid
+from invarmr.instruments.autoencoder_grid import train_grid
+from invarmr.instruments.autoencoder_jobs import AutoencoderJob
 from invarmr.instruments.autoencoder_settings import AutoencoderSettings
 from invarmr.nn.objective import LossParts
 

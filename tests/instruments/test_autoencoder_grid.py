@@ -8,13 +8,8 @@ import torch
 
 from invarmr.errors import InputError, InvarmrError
 from invarmr.instruments.autoencoder_encoder import Encoder
-from invarmr.instruments.autoencoder_grid import (
-    AutoencoderJob,
-    choose_model,
-    choose_restart,
-    lambda_grid,
-    train_grid,
-)
+from invarmr.instruments.autoencoder_grid import choose_model, choose_restart, lambda_grid, train_grid
+from invarmr.instruments.autoencoder_jobs import AutoencoderJob
 from invarmr.instruments.autoencoder_settings import AutoencoderSettings
 from invarmr.nn.kernels import mmd_squared
 from invarmr.nn.networks import encode

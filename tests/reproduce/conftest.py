@@ -60,7 +60,8 @@ def fake_grid(monkeypatch):
         return fits
 
     modules = {
-        "autoencoder_grid": SimpleNamespace(AutoencoderJob=SimpleNamespace, train_grid=train_grid),
+        "autoencoder_grid": SimpleNamespace(train_grid=train_grid),
+        "autoencoder_jobs": SimpleNamespace(AutoencoderJob=SimpleNamespace),
         "autoencoder_settings": SimpleNamespace(AutoencoderSettings=Settings),
     }
     monkeypatch.setattr(replicate, "neural_module", modules.__getitem__)

@@ -22,13 +22,12 @@ from invarmr.data.moments import EnvironmentMoments
 from invarmr.errors import InputError
 from invarmr.instruments.autoencoder_encoder import Encoder
 from invarmr.instruments.autoencoder_grid import (
-    AutoencoderJob,
     TrainedAutoencoder,
     choose_model,
     choose_restart,
-    standard_units,
     train_grid,
 )
+from invarmr.instruments.autoencoder_jobs import AutoencoderJob, standard_units
 from invarmr.instruments.autoencoder_settings import AutoencoderSettings, Units
 from invarmr.instruments.base import Learner, assign_folds
 from invarmr.instruments.represented import learn_from_features

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from invarmr.arrays import FloatArray, IntArray
+from invarmr.arrays import FloatArray
 from invarmr.data.moments import EnvironmentMoments
 from invarmr.errors import InputError, InvarmrError
 from invarmr.instruments.autoencoder_encoder import Encoder
-from invarmr.instruments.autoencoder_settings import AutoencoderSettings, Units
+from invarmr.instruments.autoencoder_jobs import AutoencoderJob, PreparedJobs, by_environment
+from invarmr.instruments.autoencoder_settings import AutoencoderSettings
 from invarmr.instruments.stationary_system import solve_stationary
-from invarmr.linalg.symmetric import RANK_TOLERANCE
-from invarmr.nn.batches import StackData, steps_per_epoch
+from invarmr.nn.batches import steps_per_epoch
 from invarmr.nn.history import History
 from invarmr.nn.kernels import mmd_squared
 from invarmr.nn.networks import Architecture
@@ -30,12 +30,10 @@ from invarmr.nn.objective import Objective
 from invarmr.nn.training import Plan, StackTask, resolve_device, train_stack
 
 __all__ = [
-    "AutoencoderJob",
     "TrainedAutoencoder",
     "choose_model",
     "choose_restart",
     "lambda_grid",
-    "standard_units",
     "train_grid",
 ]
 
@@ -45,40 +43,6 @@ GPU_STACK_SIZE = 512
 LAMBDA_INVARIANCE = (1.0, 5.0, 10.0)
 LAMBDA_INDEPENDENCE = (0.0, 1.0, 5.0, 10.0)
 """The published grid."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class AutoencoderJob:
-    """One model to train.
-
-    Jobs that give the same array objects share them: data are prepared once.
-
-    Parameters
-    ----------
-    instrument, environment
-        (n, d) and (n,) codes 0..E-1 of the training people. Instruments are centred and put into the settings' units
-        (of these people) before training; what does not vary is left out.
-    validation_instrument, validation_environment
-        The same of the validation people.
-    settings
-        What the model is and how it is trained.
-    seed
-        Of its start and its batches.
-    exposure
-        (n,) of the training people, in the units in which `lambda_relevance` weighs its squared error; needed only
-        where that is positive.
-    start
-        (P,) parameters to start from; None: random.
-    """
-
-    instrument: FloatArray
-    environment: IntArray
-    validation_instrument: FloatArray
-    validation_environment: IntArray
-    settings: AutoencoderSettings
-    seed: int
-    exposure: FloatArray | None = None
-    start: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -229,7 +193,7 @@ def _train_all(
     """Every job once, in stacks."""
     kind = resolve_device(device).type
     limit = stack_size or (STACK_SIZE if kind == "cpu" else GPU_STACK_SIZE)
-    prepared = _Prepared()
+    prepared = PreparedJobs()
     stacks: dict[tuple[Architecture, Objective, Plan, tuple[int, int]], list[int]] = defaultdict(list)
     for i, job in enumerate(jobs):
         data = prepared.add(job)
@@ -276,7 +240,7 @@ def _trained(
     raw, whitened = (float(value[0]) for value in history.last_validation())
     if job.settings.stationary_split and failure is None:
         encoder = _split(encoder, job)
-        order, sizes = _by_environment(job.validation_environment)
+        order, sizes = by_environment(job.validation_environment)
         W = torch.from_numpy(encoder.encode(job.validation_instrument[order])[1].T.copy())
         raw = float(mmd_squared(W, sizes, job.settings.invariance_kernel))
         whitened = float(mmd_squared(W, sizes, "polynomial2", scale_invariant=True))
@@ -323,105 +287,3 @@ def _task(job: AutoencoderJob, data: int) -> StackTask:
         entropy=s.lambda_entropy,
         start=None if job.start is None else np.asarray(job.start, dtype=np.float32),
     )
-
-
-class _Prepared:
-    """Data sets standardised once for all jobs that share them."""
-
-    def __init__(self) -> None:
-        self.data: list[StackData] = []
-        self._units: list[tuple[FloatArray, FloatArray]] = []
-        self._known: dict[tuple[int | str, ...], int] = {}
-
-    def add(self, job: AutoencoderJob) -> StackData:
-        key = self._key(job)
-        if key not in self._known:
-            self._known[key] = len(self.data)
-            data, units = _standardised(job)
-            self.data.append(data)
-            self._units.append(units)
-        data = self.data[self._known[key]]
-        job.settings.check_against(data.Z.shape[1], data.sizes)
-        return data
-
-    def index(self, job: AutoencoderJob) -> int:
-        return self._known[self._key(job)]
-
-    def encoder(self, job: AutoencoderJob, architecture: Architecture, flat: FloatArray) -> Encoder:
-        center, units = self._units[self.index(job)]
-        weights, start = {}, 0
-        for name, (rows, columns) in architecture.shapes.items():
-            if name.startswith("encoder."):
-                weights[name] = flat[start : start + rows * columns].reshape(rows, columns).astype(np.float64)
-            start += rows * columns
-        return Encoder(
-            kind=architecture.encoder,
-            degree=architecture.encoder_degree,
-            bounded=architecture.bounded,
-            n_latent=architecture.n_latent,
-            n_confounded=architecture.n_confounded,
-            center=center,
-            units=units,
-            weights=weights,
-        )
-
-    @staticmethod
-    def _key(job: AutoencoderJob) -> tuple[int | str, ...]:
-        arrays = (job.instrument, job.environment, job.validation_instrument, job.validation_environment, job.exposure)
-        needs = job.settings.lambda_relevance > 0
-        return (*(id(array) for array in arrays[:4]), id(arrays[4]) if needs else 0, job.settings.units)
-
-
-def _standardised(job: AutoencoderJob) -> tuple[StackData, tuple[FloatArray, FloatArray]]:
-    Z = np.asarray(job.instrument, dtype=np.float64)
-    validation = np.asarray(job.validation_instrument, dtype=np.float64)
-    center, units = standard_units(Z, job.settings.units)
-    order, sizes = _by_environment(job.environment)
-    validation_order, validation_sizes = _by_environment(job.validation_environment)
-    if len(sizes) != len(validation_sizes):
-        raise InputError(
-            f"Training and validation people must come from the same environments, but {len(sizes)} and "
-            f"{len(validation_sizes)} came."
-        )
-    exposure = None
-    if job.settings.lambda_relevance > 0:
-        if job.exposure is None:
-            raise InputError("lambda_relevance is positive, but the job has no exposure. Give it, or set it to 0.")
-        exposure = np.asarray(job.exposure, dtype=np.float64)[order].astype(np.float32)
-    data = StackData(
-        Z=((Z[order] - center) @ units).astype(np.float32),
-        sizes=sizes,
-        validation=((validation[validation_order] - center) @ units).astype(np.float32),
-        validation_sizes=validation_sizes,
-        exposure=exposure,
-    )
-    return data, (center, units)
-
-
-_CONSTANT = 1e-9
-"""Share of its mean below which an instrument's spread is rounding."""
-
-
-def standard_units(Z: FloatArray, units: Units) -> tuple[FloatArray, FloatArray]:
-    """Means (d,) of instruments (n, d), and the map (d, k) from centred instruments to the encoder's units."""
-    center = Z.mean(axis=0)
-    centred = Z - center
-    scale = np.sqrt(np.square(centred).mean(axis=0))
-    used = scale > _CONSTANT * np.maximum(np.abs(center), 1e-300)
-    standard = np.diag(1 / np.where(used, scale, 1.0))[:, used]
-    if units == "standardised":
-        return center, np.asarray(standard)
-    standardised = centred @ standard
-    values, vectors = np.linalg.eigh(standardised.T @ standardised / len(centred))
-    kept = values > RANK_TOLERANCE * values[-1]
-    return center, np.asarray(standard @ (vectors[:, kept] / np.sqrt(values[kept])))
-
-
-def _by_environment(environment: IntArray) -> tuple[IntArray, tuple[int, ...]]:
-    codes = np.asarray(environment)
-    sizes = np.bincount(codes)
-    if (sizes == 0).any():
-        raise InputError(
-            f"Every environment 0..{len(sizes) - 1} must have people, but {np.flatnonzero(sizes == 0)} have none."
-        )
-    return np.argsort(codes, kind="stable"), tuple(int(size) for size in sizes)

@@ -104,7 +104,7 @@ def run_autoencoders(
     workers
         Processes among which the evaluation of trained models is shared.
     """
-    grid = neural_module("autoencoder_grid")
+    grid, job = neural_module("autoencoder_grid"), neural_module("autoencoder_jobs").AutoencoderJob
     kinds = neural_module("autoencoder_settings").AutoencoderSettings
 
     def make(unit: Unit) -> Callable[..., Any]:
@@ -119,7 +119,7 @@ def run_autoencoders(
         training, validation = drawn[key]
         for settings in unit.settings(scale):
             jobs.append(
-                grid.AutoencoderJob(
+                job(
                     instrument=training.instrument,
                     environment=training.environment,
                     validation_instrument=validation.instrument,
