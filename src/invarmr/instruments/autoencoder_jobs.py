@@ -1,4 +1,4 @@
-"""Jobs of the autoencoder and their data: standardised once for all jobs that share them, rows sorted by environment."""
+"""Jobs of the autoencoder and their data, standardised once for all jobs that share them."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ __all__ = [
 ]
 
 LEARNERS = ("none", "oracle", "stationary", "polynomial", "flow", "auto", "autoencoder_improved", "autoencoder")
-"""In the order in which they run; `none`: the baselines on Z; `oracle`: the true W and V; `auto`: the first learner from
-`stationary` up whose checks pass; `autoencoder`: the published settings with their grid of lambdas;
+"""In the order in which they run; `none`: the baselines on Z; `oracle`: the true W and V; `auto`: the first of the
+three before it whose checks pass; `autoencoder`: the published settings with their grid of lambdas;
 `autoencoder_improved`: this package's settings, one pair of lambdas."""
 NEURAL = ("autoencoder", "autoencoder_improved")
 BOTH: tuple[Effects, ...] = ("symmetric", "asymmetric")
