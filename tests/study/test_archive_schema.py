@@ -137,7 +137,7 @@ def test_diagnostics_and_verdict(archive):
     verdict = json.loads((archive / "verdict.json").read_text(), parse_constant=no_constant)
     assert set(verdict) == {
         "status", "reasons", "n_latent", "path", "n_confounded", "shift_rank", "covariance_informative", "saturated",
-        "learner", "ladder",
+        "learner", "degree", "ladder",
     }  # fmt: skip
     assert verdict["learner"] == "stationary"
     assert verdict["ladder"] == []  # the simulated study names its learner
