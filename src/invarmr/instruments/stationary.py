@@ -23,6 +23,7 @@ from invarmr.instruments.base import Learner, assign_folds
 from invarmr.instruments.dimension import (
     EXACT,
     GENOTYPES,
+    PEOPLE_PER_COVARIANCE,
     HeldOut,
     choose_dimension,
     shift_rank,
@@ -52,6 +53,9 @@ class StationaryInstruments(Learner):
         Shrink covariance differences by their sampling noise.
     scale_within_environment
         Compare correlations rather than covariances between environments; None: for genotypes, not for scores.
+    noise_variance
+        Variance of the sampling noise of the moments given, over that of moments of people: 1, or 2 in a replicate of a
+        bootstrap, whose moments have the noise of the people and that of drawing them.
 
     Notes
     -----
@@ -88,6 +92,7 @@ class StationaryInstruments(Learner):
     rejection: float = 0.01
     shrink: bool = True
     scale_within_environment: bool | None = None
+    noise_variance: float = 1.0
     name: ClassVar[str] = "stationary"
 
     def fit(
@@ -131,7 +136,7 @@ class StationaryInstruments(Learner):
 
     @classmethod
     def like(cls, latent: LatentInstruments, *, choose: bool | None = None) -> Self:
-        """The learner of moments that makes the split of `latent` again, with the settings it was made with.
+        """The learner that makes the split of `latent` again in replicates of a bootstrap, with the settings it had.
 
         For `polynomial` and for learners with a representation, it is the one that splits their components or features.
 
@@ -141,8 +146,8 @@ class StationaryInstruments(Learner):
             What was learned.
         choose
             Whether a number of latent instruments that was chosen from the data is chosen again, or taken. None: chosen
-            again where 8 directions or fewer were split. A bootstrap sees the sampling noise of the people twice, and
-            with many directions the tests of equal means and covariances would take that for differences.
+            again where 8 directions or fewer were split; with many directions, what the tests say in a replicate has
+            not been validated.
         """
         recorded = latent.settings.get("features", latent.settings)
         names = {item.name for item in fields(cls)}
@@ -151,7 +156,7 @@ class StationaryInstruments(Learner):
             choose = latent.n_latent + latent.n_confounded <= _FEW_DIRECTIONS
         if not choose:
             settings["n_latent"] = latent.n_latent
-        return cls(**settings)
+        return cls(**settings, noise_variance=_NOISE_OF_REPLICATE)
 
     def _check(self) -> None:
         if not 2 <= self.n_held_out <= self.n_folds - 2:
@@ -189,7 +194,10 @@ class StationaryInstruments(Learner):
         test = HeldOut.from_folds(folds[held_out[0] :], trained, within=within, each=each)
         tolerance = GENOTYPES if within else EXACT
         final_system = solve_stationary(everyone, within=within, shrink=self.shrink, each=each)
-        shifts = shift_rank(everyone, final_system.basis, rejection=self.rejection)
+        entries = final_system.basis.shape[1] * (final_system.basis.shape[1] + 1) // 2
+        enough = everyone.n_samples.min() >= PEOPLE_PER_COVARIANCE * entries and final_system.basis.shape[1] == rank
+        everybody = HeldOut.from_folds(folds, final_system, within=within, each=each) if enough else None
+        shifts = shift_rank(everyone, final_system.basis, rejection=self.rejection, noise=self.noise_variance)
         p, path = choose_dimension(
             trained,
             test,
@@ -197,9 +205,15 @@ class StationaryInstruments(Learner):
             tolerance=tolerance,
             at_most=rank - shifts,
             n_latent=self.n_latent,
+            everybody=everybody,
+            noise=self.noise_variance,
         )
-        still = still_directions(trained, test, p, rejection=self.rejection, tolerance=tolerance.covariance)
-        in_means_alone = shift_rank(everyone, trained.basis @ still, rejection=self.rejection)
+        asked = (trained, test) if everybody is None else (final_system, everybody)
+        still = still_directions(
+            *asked, p, rejection=self.rejection, tolerance=tolerance.covariance, noise=self.noise_variance
+        )
+        still_shown = asked[0].basis @ still
+        in_means_alone = shift_rank(everyone, still_shown, rejection=self.rejection, noise=self.noise_variance)
         return LatentInstruments(
             learner=self.name,
             instrument_names=tuple(name.split(":", 1)[1] for name in everyone.columns),
@@ -211,7 +225,7 @@ class StationaryInstruments(Learner):
             saturated=in_means_alone >= len(environments) - 1,
             shift_rank=shifts,
             covariance_informative=still.shape[1] < rank - p,
-            means_alone=_leading(everyone, trained.basis @ still),
+            means_alone=_leading(everyone, still_shown),
             n_null=final_system.n_null,
             trained_loadings=trained.basis[:, :p],
             learning_error=mean_learning_error(trained, p),
@@ -246,6 +260,7 @@ def _leading(moments: EnvironmentMoments, directions: FloatArray, most: int = 3)
 
 
 _FEW_DIRECTIONS = 8
+_NOISE_OF_REPLICATE = 2.0
 
 
 def _check_folds(folds: Sequence[EnvironmentMoments]) -> None:
