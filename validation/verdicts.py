@@ -46,6 +46,11 @@ CASES = {
     "poly1_e2_skewed": Case(replace(ASYMMETRIC, shape="skewed"), IDENTIFIED, 2),
     "poly1_e2_bounded": Case(replace(ASYMMETRIC, shape="bounded"), IDENTIFIED, 2),
     "p5_q5_e4": Case(replace(ASYMMETRIC, n_valid=5, n_confounded=5, n_environments=4), IDENTIFIED, 5),
+    "p10_q10_e4": Case(replace(ASYMMETRIC, n_valid=10, n_confounded=10, n_environments=4), IDENTIFIED, 10),
+    "poly1_e20_n2000": Case(replace(ASYMMETRIC, n_environments=20, n_samples=2_000), IDENTIFIED, 2),
+    "poly1_e2_n200": Case(replace(ASYMMETRIC, n_samples=200), IDENTIFIED, 2),
+    "poly1_e2_n500": Case(replace(ASYMMETRIC, n_samples=500), IDENTIFIED, 2),
+    "poly1_e2_n100000": Case(replace(ASYMMETRIC, n_samples=100_000), IDENTIFIED, 2),
     "poly2_e2": Case(replace(ASYMMETRIC, mixing="poly2"), IDENTIFIED, 2),
     "poly3_e3": Case(replace(ASYMMETRIC, mixing="poly3", n_environments=3), IDENTIFIED, 2),
     "means_alone_e2": Case(replace(ASYMMETRIC, shifts="mean"), REFUSED),
@@ -54,7 +59,10 @@ CASES = {
         replace(ASYMMETRIC, shifts="mean", n_environments=3, effects="symmetric"), REFUSED
     ),
     "no_valid_instrument": Case(replace(ASYMMETRIC, valid=False), REFUSED),
+    "no_valid_instrument_n500": Case(replace(ASYMMETRIC, valid=False, n_samples=500), REFUSED),
     "irrelevant": Case(replace(ASYMMETRIC, relevance=0.0), REFUSED),
+    "weak_e2": Case(replace(ASYMMETRIC, relevance=0.03), REFUSED),
+    "discretised_e2": Case(replace(ASYMMETRIC, mixing="discrete"), REFUSED),
     "direct_effect": Case(replace(ASYMMETRIC, direct_effect=0.2), ("identified", "rejected")),
 }
 FEWEST_RIGHT = 0.95

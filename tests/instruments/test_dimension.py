@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def drawn(linear_study):
 
 def joint_mean_p(system, held_out) -> float:
     contrasts = linalg.helmert(len(held_out.n_samples))
-    return dimension._mean_tests(system, held_out, 2, contrasts)[-1][0]
+    return dimension._mean_tests(system, held_out, dimension.leak_of(system, 2).covariance, contrasts)[-1][0]
 
 
 def test_mean_test_is_uniform_at_the_true_dimension_because_it_allows_for_learning(drawn, monkeypatch) -> None:
@@ -50,7 +51,7 @@ def test_mean_test_is_uniform_at_the_true_dimension_because_it_allows_for_learni
     assert stats.kstest(p, "uniform").pvalue > 0.001
     low, high = stats.binom.ppf([0.001, 0.999], SEEDS, 0.05)
     assert low <= (p < 0.05).sum() <= high
-    monkeypatch.setattr(dimension, "mean_learning_error", lambda system, p: np.zeros((len(system.n_samples),) * 2))
+    monkeypatch.setattr(dimension, "leak_of", lambda system, p: SimpleNamespace(covariance=np.zeros((2, 2))))
     naive = np.array([joint_mean_p(system, held_out) for system, held_out, _ in drawn])
     assert stats.kstest(naive, "uniform").pvalue < 1e-4
     assert (naive < 0.05).sum() > high
@@ -84,6 +85,49 @@ def test_the_right_number_is_rarely_rejected_and_more_always(drawn) -> None:
         assert [step.rejected for step in path] == [True, True, False]
 
 
+def everybody_of(folds) -> HeldOut:
+    return HeldOut.from_folds(folds, solve_stationary(merge_moments(folds), within=False), within=False)
+
+
+def test_covariance_test_on_everybody_is_uniform_though_they_were_learned_from(drawn) -> None:
+    p = np.array([covariance_spread_p(everybody_of(folds), slice(0, 2)) for _, _, folds in drawn])
+    assert stats.kstest(p, "uniform").pvalue > 0.001
+    low, high = stats.binom.ppf([0.001, 0.999], SEEDS, 0.05)
+    assert low <= (p < 0.05).sum() <= high
+
+
+def test_everybody_tells_a_confounded_direction_in_a_small_sample_and_people_held_out_do_not(linear_study) -> None:
+    alone, together = [], []
+    for seed in range(60):
+        system, held_out, folds = held_out_system(linear_study(seed, environments=2, asymmetric=True, n=500), seed)
+        alone.append(choose_dimension(system, held_out, rejection=0.01)[0])
+        together.append(choose_dimension(system, held_out, rejection=0.01, everybody=everybody_of(folds))[0])
+    assert together.count(2) >= stats.binom.ppf(0.001, 60, 0.98)
+    assert alone.count(3) > 5
+
+
+@pytest.mark.parametrize("n", [200, 199])
+def test_everybody_is_tested_where_directions_are_few(n: int, linear_study) -> None:
+    # four directions have ten covariances: 20 people for each are 200
+    cohort = linear_study(1, environments=2, asymmetric=True, n=n).cohort
+    step = invarmr.StationaryInstruments(n_latent=3).fit(cohort, seed=1).path[0]
+    assert (step.covariance_p < 1e-4) == (n == 200)
+    held_out = invarmr.StationaryInstruments(n_latent=3, held_out_only=True).fit(cohort, seed=1).path[0]
+    assert held_out.covariance_p > 1e-4
+
+
+def test_noise_divides_every_statistic(drawn) -> None:
+    system, held_out, _ = drawn[2]
+    contrasts = linalg.helmert(3)
+    leak = dimension.leak_of(system, 2).covariance
+    (p, _), (doubled, _) = (dimension._mean_tests(system, held_out, leak, contrasts, k)[-1] for k in (1.0, 2.0))
+    assert stats.chi2.isf(p, 4) == pytest.approx(2 * stats.chi2.isf(doubled, 4))
+    p, doubled = (covariance_spread_p(held_out, slice(0, 2), noise=k) for k in (1.0, 2.0))
+    assert stats.f.isf(p, 6, 18) == pytest.approx(2 * stats.f.isf(doubled, 6, 18))
+    p, doubled = (dimension._independence_tests(system, held_out, leak, contrasts, 0.0, k)[0][0] for k in (1.0, 2.0))
+    assert stats.f.isf(p, 4, 12) == pytest.approx(2 * stats.f.isf(doubled, 4, 12))
+
+
 def test_blocks_nest_and_end_with_all() -> None:
     assert blocks(1) == [1]
     assert blocks(2) == [1, 2]
@@ -115,8 +159,8 @@ def test_spread_test_is_an_f_ratio(drawn) -> None:
 
 def test_tolerance_only_ever_forgives(drawn) -> None:
     for system, held_out, _ in drawn[:20]:
-        strict = dimension._try(system, held_out, 3, 0.01, EXACT)
-        loose = dimension._try(system, held_out, 3, 0.01, Tolerance(covariance=0.1, independence=0.3))
+        strict = dimension._try(system, held_out, held_out, 3, 0.01, EXACT)
+        loose = dimension._try(system, held_out, held_out, 3, 0.01, Tolerance(covariance=0.1, independence=0.3))
         assert loose.covariance_p >= strict.covariance_p
         assert loose.independence_p >= strict.independence_p
         assert loose.mean_p == strict.mean_p

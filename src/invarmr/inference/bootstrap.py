@@ -44,7 +44,7 @@ class _Estimator(Protocol):
 
 
 class _Learner(Protocol):
-    def fit(self, data: Sequence[EnvironmentMoments], *, seed: int) -> LatentInstruments: ...
+    def fit_replicates(self, replicates: Sequence[Sequence[EnvironmentMoments]]) -> Sequence[LatentInstruments]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,12 +144,15 @@ def bootstrap_effect(
     generator = np.random.default_rng(seed)
     pools = _blocks(cohort, latent, n_blocks, generator)
     found, numbers = [], []
-    for _ in range(n_replicates):
-        folds = [fold for pool in pools for fold in pool.draw(generator)]
-        answer, number = _again(folds, design, learner, estimator)
-        numbers.append(number)
-        if answer is not None:
-            found.append(answer)
+    for start in range(0, n_replicates, _AT_ONCE):
+        drawn = [
+            [fold for pool in pools for fold in pool.draw(generator)]
+            for _ in range(min(_AT_ONCE, n_replicates - start))
+        ]
+        for folds, latent in zip(drawn, learner.fit_replicates(drawn), strict=True):
+            numbers.append(latent.n_latent)
+            if latent.n_latent:
+                found.append(_again(folds, latent, design, estimator))
     if not found:
         raise InputError(
             "In no replicate did held-out people leave a latent instrument: there is nothing to bootstrap."
@@ -167,11 +170,8 @@ def bootstrap_effect(
 
 
 def _again(
-    folds: Sequence[EnvironmentMoments], design: IVDesign, learner: _Learner, estimator: _Estimator
-) -> tuple[float | None, int]:
-    latent = learner.fit(folds, seed=1)
-    if latent.n_latent == 0:
-        return None, 0
+    folds: Sequence[EnvironmentMoments], latent: LatentInstruments, design: IVDesign, estimator: _Estimator
+) -> float:
     again = IVDesign.from_moments(
         merge_moments(folds),
         latent,
@@ -179,9 +179,11 @@ def _again(
         environment_effects=design.environment_effects,
         partial_confounded=design.confounded_loadings is not None,
     )
-    return float(estimator.fit(again).estimate), latent.n_latent
+    return float(estimator.fit(again).estimate)
 
 
+_AT_ONCE = 50
+"""Replicates that are drawn and learned from together."""
 _MOST_NUMBERS = 3e7
 """Entries of the moments of all blocks that are kept in memory."""
 _FEWEST_BLOCKS = 5
@@ -236,9 +238,9 @@ class _Blocks:
         m = len(self.columns)
         times = generator.multinomial(B // K, np.full(B, 1.0 / B), size=(K, E))
         n = (times * self.counts).sum(axis=2)
-        weights = times[:, :, None, :].astype(np.float64)
-        mean = (weights @ self.first)[:, :, 0] / n[:, :, None]
-        cross = (weights @ self.second).reshape(K, E, m, m)
+        weights = times.astype(np.float64)
+        mean = np.stack([weights[:, e] @ self.first[e] for e in range(E)], axis=1) / n[:, :, None]
+        cross = np.stack([weights[:, e] @ self.second[e] for e in range(E)], axis=1).reshape(K, E, m, m)
         cross = cross - n[:, :, None, None] * mean[:, :, :, None] * mean[:, :, None, :]
         return tuple(
             EnvironmentMoments(self.columns, self.environments, n[k], mean[k] + self.center, cross[k]) for k in range(K)

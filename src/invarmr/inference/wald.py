@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import special, stats
+from scipy import special
 
 from invarmr.errors import InputError
 from invarmr.inference.confidence_set import ConfidenceSet
@@ -48,5 +48,5 @@ def wald_set(estimate: float, std_error: float, *, level: float = 0.95) -> Confi
     >>> print(wald_set(1.0, 0.5))
     [0.02002, 1.98]
     """
-    half = float(stats.norm.isf((1.0 - check_level(level)) / 2.0)) * std_error
+    half = -float(special.ndtri((1.0 - check_level(level)) / 2.0)) * std_error
     return ConfidenceSet(((estimate - half, estimate + half),), level)

@@ -23,9 +23,10 @@ Who is tested. A leak L of W^ into V moves the means and the covariances with V 
 n^-1/2 like their noise: people who were learned from would find them too much alike, and people held out are needed.
 It moves the covariances of W^ among themselves by L cov(V, W) + L C_V L', of order 1/n: so to first order these may be
 tested on everybody in the directions learned from everybody, with more than three times the people and 2 + 1/4 times
-the folds, which is what tells the last confounded direction from a valid one in a small sample. The remainder grows with
-the number of directions: everybody is asked where each environment has `PEOPLE_PER_COVARIANCE` people for each of the
-r (r + 1) / 2 covariances, and people held out where it has not.
+the folds. In a small sample that is what tells the last confounded direction from a valid one. Two limits. The
+remainder grows with the number of directions: everybody is asked where each environment has `PEOPLE_PER_COVARIANCE`
+people for each of the r (r + 1) / 2 covariances, and people held out where it has not. And only the whole block is
+tested so: its least invariant direction was picked for its differences in the same people.
 
 In a replicate of a bootstrap, moments carry the noise of the people and that of drawing them, twice the variance:
 `noise` = 2 there, and statistics are divided by it.
@@ -192,8 +193,11 @@ def choose_dimension(
 ) -> tuple[int, tuple[DimensionStep, ...]]:
     """The largest number of latent instruments that held-out people do not reject, and the path to it.
 
-    `everybody` (in the basis learned from everybody) is who is tested for equal covariances; None: people held out.
-    `noise` multiplies the variance of sampling noise, 2 in a replicate of a bootstrap. With `at_most` the path ends at that number or below, whatever passes before; with `n_latent` only that number is
+    `everybody` (in the basis learned from everybody) is who is tested for equal covariances of the whole block; None:
+    people held out.
+    `noise` multiplies the variance of sampling noise, 2 in a replicate of a bootstrap.
+
+    With `at_most` the path ends at that number or below, whatever passes before; with `n_latent` only that number is
     tried. 0 means that every number was rejected.
     """
     r = len(system.eigenvalues)
@@ -271,9 +275,7 @@ def _covariance_tests(
 ) -> list[tuple[float, str]]:
     return [
         (
-            covariance_spread_p(
-                everybody if m == p else held_out, slice(p - m, p), tolerance=tolerance, noise=noise
-            ),
+            covariance_spread_p(everybody if m == p else held_out, slice(p - m, p), tolerance=tolerance, noise=noise),
             f"covariances of the {_leading(m, p)} differ between environments",
         )
         for m in blocks(p)

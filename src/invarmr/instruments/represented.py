@@ -70,7 +70,9 @@ def learn_from_features(
         weights=None,
         observed=cohort,
     )
-    split = StationaryInstruments(n_latent=n_latent, n_folds=n_folds, n_held_out=n_held_out, rejection=rejection)
+    split = StationaryInstruments(
+        n_latent=n_latent, n_folds=n_folds, n_held_out=n_held_out, rejection=rejection, held_out_only=True
+    )
     latent = split.fit(seen, seed=seed)
     return replace(
         latent,

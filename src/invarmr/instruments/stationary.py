@@ -29,7 +29,13 @@ from invarmr.instruments.dimension import (
     shift_rank,
     still_directions,
 )
-from invarmr.instruments.stationary_system import leak_of, mean_learning_error, solve_stationary
+from invarmr.instruments.stationary_replicates import split_replicates
+from invarmr.instruments.stationary_system import (
+    StationarySystem,
+    leak_of,
+    mean_learning_error,
+    solve_stationary,
+)
 from invarmr.linalg.threads import Each, small_problems
 
 __all__ = ["StationaryInstruments"]
@@ -53,6 +59,9 @@ class StationaryInstruments(Learner):
         Shrink covariance differences by their sampling noise.
     scale_within_environment
         Compare correlations rather than covariances between environments; None: for genotypes, not for scores.
+    held_out_only
+        Test nobody who was learned from, as features need that were trained on the same people. False: equal
+        covariances are tested on everybody where directions are few (`instruments/dimension.py` says why they can be).
     noise_variance
         Variance of the sampling noise of the moments given, over that of moments of people: 1, or 2 in a replicate of a
         bootstrap, whose moments have the noise of the people and that of drawing them.
@@ -92,6 +101,7 @@ class StationaryInstruments(Learner):
     rejection: float = 0.01
     shrink: bool = True
     scale_within_environment: bool | None = None
+    held_out_only: bool = False
     noise_variance: float = 1.0
     name: ClassVar[str] = "stationary"
 
@@ -134,6 +144,41 @@ class StationaryInstruments(Learner):
             return latent.with_people(source=data.instruments, fold=fold)
         return latent
 
+    def fit_replicates(self, replicates: Sequence[Sequence[EnvironmentMoments]]) -> tuple[LatentInstruments, ...]:
+        """Learn in every replicate of a bootstrap from the moments of its folds.
+
+        What `fit` learns in each, but without the path of decisions and what verdicts need. With few directions all
+        replicates are learned at once, which is several times as fast.
+        """
+        self._check()
+        columns = replicates[0][0].index("instrument")
+        splits = None
+        if len(columns) <= _FEW_DIRECTIONS and not self.scale_within_environment:
+            splits = split_replicates(
+                [[fold.select(columns) for fold in folds] for folds in replicates],
+                n_held_out=self.n_held_out,
+                rejection=self.rejection,
+                shrink=self.shrink,
+                n_latent=self.n_latent,
+                noise=self.noise_variance,
+                held_out_only=self.held_out_only,
+            )
+        if splits is None:
+            return tuple(self.fit(folds) for folds in replicates)
+        names = tuple(replicates[0][0].columns[i].split(":", 1)[1] for i in columns)
+        return tuple(
+            LatentInstruments(
+                learner=self.name,
+                instrument_names=names,
+                center=split.center,
+                loadings=split.basis[:, : split.n_latent],
+                confounded_loadings=split.basis[:, split.n_latent :],
+                eigenvalues=split.eigenvalues,
+                leak=split.leak,
+            )
+            for split in splits
+        )
+
     @classmethod
     def like(cls, latent: LatentInstruments, *, choose: bool | None = None) -> Self:
         """The learner that makes the split of `latent` again in replicates of a bootstrap, with the settings it had.
@@ -167,6 +212,11 @@ class StationaryInstruments(Learner):
         if self.n_latent is not None and self.n_latent < 1:
             raise InputError(f"n_latent must be at least 1, or None to choose it from data, but is {self.n_latent}.")
 
+    def _everybody_tested(self, system: StationarySystem, rank: int) -> bool:
+        r = len(system.eigenvalues)
+        enough = system.n_samples.min() >= PEOPLE_PER_COVARIANCE * (r * (r + 1) // 2)
+        return bool(enough) and r == rank and not self.held_out_only
+
     def _learn(self, folds: Sequence[EnvironmentMoments], *, within: bool, each: Each) -> LatentInstruments:
         if len(folds) != self.n_folds:
             raise InputError(f"The moments of {self.n_folds} folds are needed (n_folds), but {len(folds)} came.")
@@ -194,9 +244,9 @@ class StationaryInstruments(Learner):
         test = HeldOut.from_folds(folds[held_out[0] :], trained, within=within, each=each)
         tolerance = GENOTYPES if within else EXACT
         final_system = solve_stationary(everyone, within=within, shrink=self.shrink, each=each)
-        entries = final_system.basis.shape[1] * (final_system.basis.shape[1] + 1) // 2
-        enough = everyone.n_samples.min() >= PEOPLE_PER_COVARIANCE * entries and final_system.basis.shape[1] == rank
-        everybody = HeldOut.from_folds(folds, final_system, within=within, each=each) if enough else None
+        everybody = None
+        if self._everybody_tested(final_system, rank):
+            everybody = HeldOut.from_folds(folds, final_system, within=within, each=each)
         shifts = shift_rank(everyone, final_system.basis, rejection=self.rejection, noise=self.noise_variance)
         p, path = choose_dimension(
             trained,
@@ -239,6 +289,7 @@ class StationaryInstruments(Learner):
                 "rejection": self.rejection,
                 "shrink": self.shrink,
                 "scale_within_environment": within,
+                "held_out_only": self.held_out_only,
             },
         )
 
