@@ -43,6 +43,8 @@ _HOME = {
     "conditional_likelihood_ratio_set": "inference.likelihood_ratio",
     "bootstrap_effect": "inference.bootstrap",
     "BootstrapInterval": "inference.bootstrap",
+    "cross_fit": "estimators.cross_fitting",
+    "CrossFitted": "estimators.cross_fitting",
     "diagnose": "diagnostics.battery",
     "Diagnostics": "diagnostics.battery",
     "dependence_sensitivity": "diagnostics.sensitivity",

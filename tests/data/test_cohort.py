@@ -167,3 +167,24 @@ def test_columns_given_as_one_column_frames() -> None:
     one = invarmr.Cohort.from_arrays(**given(instrument=plain["instrument"][:, 0]))
     assert one.n_instruments == 1
     assert (one.n_samples, len(one.sample_ids)) == (N, N)
+
+
+def test_a_subset_is_the_cohort_of_these_people() -> None:
+    arguments = given(
+        covariates=np.arange(N)[:, None] ** 2.0, cluster=np.arange(N) // 4, sample_ids=[f"p{i}" for i in range(N)]
+    )
+    chosen = np.flatnonzero(np.arange(N) % 5 < 2)
+    some = invarmr.Cohort.from_arrays(**arguments).subset(chosen)
+    alone = invarmr.Cohort.from_arrays(
+        **{name: np.asarray(values)[chosen] for name, values in arguments.items()}, instrument_kind="score"
+    )
+    assert some.environments == alone.environments
+    assert some.sample_ids.tolist() == alone.sample_ids.tolist()
+    np.testing.assert_array_equal(some.cluster, alone.cluster)
+    np.testing.assert_array_equal(some.rows(np.array([1, 2, 7])), alone.rows(np.array([1, 2, 7])))
+    np.testing.assert_allclose(some.moments.crossproduct, alone.moments.crossproduct, rtol=1e-12)
+
+
+def test_a_subset_with_too_few_people_in_an_environment_is_refused() -> None:
+    with pytest.raises(InputError, match=r"b \(2\)"):
+        invarmr.Cohort.from_arrays(**given()).subset(np.arange(N // 2 + 2))

@@ -6,7 +6,12 @@ import pytest
 
 import invarmr
 from invarmr.data.genotypes import MISSING_CALL, GenotypeReader
-from invarmr.data.instrument_source import ArrayInstruments, GenotypeInstruments, StackedInstruments
+from invarmr.data.instrument_source import (
+    ArrayInstruments,
+    GenotypeInstruments,
+    SelectedInstruments,
+    StackedInstruments,
+)
 
 
 class Memory(GenotypeReader):
@@ -76,6 +81,20 @@ def test_arrays_and_stacks() -> None:
     read = stack.read(np.arange(4))
     assert read.dtype == np.float64
     np.testing.assert_array_equal(read, np.hstack([expected(COMPLETE), values]))
+
+
+@pytest.mark.parametrize("missing", [[], [(3, 2)]])
+def test_some_samples_of_another_source(missing) -> None:
+    calls = COMPLETE.copy()
+    for place in missing:
+        calls[place] = MISSING_CALL
+    whole, chosen = source(calls), np.array([0, 1, 3])
+    some = SelectedInstruments(whole, chosen)
+    assert (some.n_samples, some.n_instruments) == (3, 3)
+    assert (some.holds_copies, some.bytes_per_sample) == (True, whole.bytes_per_sample)
+    np.testing.assert_array_equal(some.read(np.array([0, 2])), expected(calls)[[0, 3]])
+    rows = some.arranged(np.array([1, 2]), np.array([1, 0]))
+    np.testing.assert_array_equal(rows(slice(0, 2)), expected(calls)[[3, 1]])
 
 
 def test_a_cohort_read_from_a_file_is_that_of_the_array() -> None:

@@ -130,6 +130,22 @@ def test_settings_are_frozen_and_survive_json(tmp_path):
         ("[instruments]", "[genotypes]\nfile = 'c.bed'\n[instruments]", "[genotypes] has no key 'file'"),
         ("[instruments]", "[run]\nsede = 2\n[instruments]", "[run] has no key 'sede' (did you mean 'seed'?)"),
         ("[instruments]", "[estimate]\nbootstrap = 5\n[instruments]", "bootstrap must be 0, or 20 replicates or more"),
+        (
+            "[instruments]",
+            "[estimate]\ncross_fitting = 1\n[instruments]",
+            "cross_fitting must be 0, or 2 parts or more",
+        ),
+        ("[instruments]", "[estimate]\ncross_fitting = -2\n[instruments]", "cross_fitting"),
+        (
+            "[instruments]",
+            '[estimate]\ncross_fitting = 2\n[learn]\nmethod = "none"\n[instruments]',
+            'cross_fitting learns in every part, but [learn] method is "none"',
+        ),
+        (
+            "[instruments]",
+            '[estimate]\ncross_fitting = 2\nbootstrap = 50\n[learn]\nmethod = "flow"\n[instruments]',
+            'bootstrap takes the network of "flow" as known',
+        ),
         ('exposure = "x"', "exposure = 5", "[phenotypes] exposure must be text in quotation marks, but is 5"),
         ('path = "p.tsv"', "path = 5", "[phenotypes] path must be text in quotation marks, but is 5"),
         ('exposure = "x"', 'exposure = ""', '[phenotypes] exposure must be a name, not empty, but is ""'),

@@ -83,7 +83,7 @@ def estimate(archive: Path, /, *, quiet: Quiet = False) -> int:
 
     progress, opened = Progress(quiet=quiet), _open(archive)
     with progress.verb("estimate", "the effect, by every estimator"):
-        estimate_archive(opened)
+        estimate_archive(opened, progress)
     opened.add_seconds(progress.seconds)
     if not quiet:
         print_estimates(archive)

@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import ArrayLike
 
 from invarmr.arrays import FloatArray, IntArray, StrArray, finite_matrix, finite_vector, read_only
-from invarmr.data.instrument_source import ArrayInstruments, InstrumentSource
+from invarmr.data.instrument_source import ArrayInstruments, InstrumentSource, SelectedInstruments
 from invarmr.data.labels import encoded, names_of, sample_ids_of
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.data.moment_pass import Track, sum_groups
@@ -289,6 +289,22 @@ class Cohort:
             instrument_kind="score",
             weights=None,
             observed=self,
+        )
+
+    def subset(self, samples: IntArray) -> Cohort:
+        """Some of the people (increasing indices), with every environment's label.
+
+        Raises
+        ------
+        InputError
+            Too few of them in an environment, or an exposure or outcome that is constant among them.
+        """
+        return replace(
+            self,
+            instruments=SelectedInstruments(self.instruments, samples),
+            **{name: getattr(self, name)[samples] for name in _ARRAYS},
+            cluster=None if self.cluster is None else np.unique(self.cluster[samples], return_inverse=True)[1],
+            observed=None if self.observed is None else self.observed.subset(samples),
         )
 
     def _left(self, samples: IntArray) -> FloatArray:

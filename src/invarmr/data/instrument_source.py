@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from invarmr.arrays import BoolArray, FloatArray, IntArray, read_only
 from invarmr.data.genotypes import MISSING_CALL, GenotypeReader
 
-__all__ = ["ArrayInstruments", "GenotypeInstruments", "InstrumentSource", "Rows", "StackedInstruments"]
+__all__ = [
+    "ArrayInstruments",
+    "GenotypeInstruments",
+    "InstrumentSource",
+    "Rows",
+    "SelectedInstruments",
+    "StackedInstruments",
+]
 
 Rows = Callable[[slice], NDArray[Any]]
 """Gives some rows of a block of samples, complete, as `InstrumentSource.read` does."""
@@ -169,3 +176,29 @@ class StackedInstruments(InstrumentSource):
         """The block of every source, float64."""
         parts = [source.arranged(samples, order) for source in self._sources]
         return lambda rows: np.hstack([part(rows).astype(np.float64) for part in parts])
+
+
+@final
+class SelectedInstruments(InstrumentSource):
+    """Some samples of another source.
+
+    Parameters
+    ----------
+    source
+        The other source.
+    samples
+        (n_samples,) which of its samples, strictly increasing.
+    """
+
+    def __init__(self, source: InstrumentSource, samples: IntArray) -> None:
+        self._source, self._samples = source, read_only(samples)
+        self.n_samples, self.n_instruments = len(samples), source.n_instruments
+        self.holds_copies, self.bytes_per_sample = source.holds_copies, source.bytes_per_sample
+
+    def read(self, samples: IntArray) -> NDArray[Any]:
+        """Rows of `samples`, as the other source gives them."""
+        return self._source.read(self._samples[samples])
+
+    def arranged(self, samples: IntArray, order: IntArray) -> Rows:
+        """The block, as the other source arranges it."""
+        return self._source.arranged(self._samples[samples], order)

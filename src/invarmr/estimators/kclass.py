@@ -21,7 +21,8 @@ import numpy as np
 from scipy import linalg
 
 from invarmr.arrays import FloatArray
-from invarmr.data.design import IVDesign, Partialled
+from invarmr.data.design import Partialled
+from invarmr.data.stacked_design import Design
 from invarmr.errors import InputError
 from invarmr.estimators.estimate import Estimate
 from invarmr.estimators.learning_error import learning_inflation
@@ -67,7 +68,7 @@ class KClass(ABC):
     def kappa(self, parts: Partialled, outside: FloatArray) -> float:
         """The k of this member of the class, with (T - A), or what it is after learning, as `outside`."""
 
-    def fit(self, design: IVDesign) -> Estimate:
+    def fit(self, design: Design) -> Estimate:
         """Estimate the effect.
 
         Raises
@@ -112,7 +113,7 @@ class KClass(ABC):
             learning_inflation=inflation,
         )
 
-    def _variance(self, design: IVDesign, theta: float, kappa: float, H: float) -> float:
+    def _variance(self, design: Design, theta: float, kappa: float, H: float) -> float:
         parts = design.partialled
         if self.std_errors == "homoskedastic":
             return homoskedastic_variance(parts, theta, H)

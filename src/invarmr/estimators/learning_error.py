@@ -21,15 +21,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from invarmr.data.design import IVDesign
+from invarmr.data.stacked_design import Design, StackedDesign
 from invarmr.inference.learning_covariance import learning_covariance
+from invarmr.inference.stacked_form import stacked_form
 
 __all__ = ["learning_inflation"]
 
 
-def learning_inflation(design: IVDesign, theta: float) -> float:
-    """1 + b'Q b / var(u) with b = (1, -theta); 1 where nothing was learned or the leak is not known."""
+def learning_inflation(design: Design, theta: float) -> float:
+    """1 + b'Q b / var(u) with b = (1, -theta); 1 where nothing was learned or the leak is not known.
+
+    Of a stacked design, whose instruments do not share one factor, G'V_uu G / (G'G b'Omega b) as in `stacked_form`: the
+    mean of their factors by how much each says of the exposure.
+    """
     contrast = np.array([1.0, -theta])
+    if isinstance(design, StackedDesign):
+        return 1.0 if design.learning is None else max(stacked_form(design).mean_factor(theta), _SMALLEST)
     variance = contrast @ design.partialled.total @ contrast / design.moments.n_total
     return float(max(1.0 + contrast @ learning_covariance(design) @ contrast / variance, _SMALLEST))
 

@@ -10,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from invarmr.data.design import IVDesign, Partialled
+from invarmr.data.design import Partialled
+from invarmr.data.stacked_design import Design
 from invarmr.errors import InputError
 
 __all__ = ["StandardErrors", "homoskedastic_variance", "many_instrument_variance", "row_variance"]
@@ -47,7 +48,7 @@ def many_instrument_variance(parts: Partialled, theta: float, H: float) -> float
     return float(scale * ((1 - a) ** 2 * inside + a**2 * outside) / H**2)
 
 
-def row_variance(design: IVDesign, theta: float, kappa: float, H: float, *, clustered: bool) -> float:
+def row_variance(design: Design, theta: float, kappa: float, H: float, *, clustered: bool) -> float:
     """Heteroskedasticity-robust (HC1) or clustered variance, by a second pass over the rows in blocks.
 
     V = f sum_g (sum_{i in g} u_i x_i)^2 / H^2, x_i = (PX)_i, X_i for least squares, every sample its own g unless

@@ -21,6 +21,7 @@ from scipy import linalg
 
 from invarmr.arrays import FloatArray
 from invarmr.data.design import IVDesign
+from invarmr.data.stacked_design import Design, StackedDesign
 
 __all__ = ["learning_covariance", "with_learning"]
 
@@ -28,8 +29,21 @@ _SMALLEST = 0.01
 """Bound below of the factor on any variance: a first-order factor cannot be trusted to nothing."""
 
 
-def learning_covariance(design: IVDesign) -> FloatArray:
-    """Q (2, 2), in units of (outcome, exposure); zero where nothing was learned or the leak is not known."""
+def learning_covariance(design: Design) -> FloatArray:
+    """Q (2, 2), in units of (outcome, exposure); zero where nothing was learned or the leak is not known.
+
+    Of a stacked design the mean over its instruments, which is what learning adds to the noise that LIML subtracts.
+    """
+    if isinstance(design, StackedDesign):
+        return (
+            np.zeros((2, 2))
+            if design.learning is None
+            else np.einsum("abjj->ab", design.learning) / design.learning.shape[2]
+        )
+    return _of_everybody(design)
+
+
+def _of_everybody(design: IVDesign) -> FloatArray:
     latent = design.latent
     if latent is None or latent.leak is None or latent.n_confounded == 0 or design.loadings is None:
         return np.zeros((2, 2))
@@ -60,7 +74,7 @@ def learning_covariance(design: IVDesign) -> FloatArray:
     return np.asarray(leaked - shared - shared.T)
 
 
-def with_learning(covariance: FloatArray, design: IVDesign) -> FloatArray:
+def with_learning(covariance: FloatArray, design: Design) -> FloatArray:
     """Covariance of the reduced form plus Q, with no variance multiplied by less than 0.01."""
     Q = learning_covariance(design)
     if not Q.any():

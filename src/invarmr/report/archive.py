@@ -78,6 +78,12 @@ EFFECT_CURVE: Columns = {
 CONFIDENCE_SETS: Columns = {
     "test": TEXT, "instruments": TEXT, "level": NUMBER, "lower": NUMBER, "upper": NUMBER, "shown": TEXT,
 }  # fmt: skip
+CROSS_FITTING: Columns = {
+    "part": TEXT, "n_learned": WHOLE, "n_samples": WHOLE, "learner": TEXT, "n_latent": WHOLE, "n_confounded": WHOLE,
+    "status": TEXT, "reason": TEXT, "estimate": NUMBER, "std_error": NUMBER, "ci_lower": NUMBER, "ci_upper": NUMBER,
+    "first_stage_f": NUMBER, "anderson_rubin": TEXT, "lagrange_multiplier": TEXT, "conditional_likelihood_ratio": TEXT,
+    "heterogeneity_q": NUMBER, "heterogeneity_df": WHOLE, "heterogeneity_p_value": NUMBER,
+}  # fmt: skip
 SAMPLES: Columns = {"stage": TEXT, "environment": TEXT, "n_samples": WHOLE, "reason": TEXT}
 
 
@@ -149,6 +155,7 @@ class Archive:
     effect_curve: pl.DataFrame | None = None
     confidence_sets: pl.DataFrame | None = None
     sensitivity: pl.DataFrame | None = None
+    cross_fitting: pl.DataFrame | None = None
 
     @property
     def headline(self) -> EstimateRow:
@@ -212,6 +219,7 @@ def read_archive(folder: Path) -> Archive:
         effect_curve=_table(folder / "effect_curve.tsv", EFFECT_CURVE),
         confidence_sets=_table(folder / "confidence_sets.tsv", CONFIDENCE_SETS),
         sensitivity=_table(folder / "sensitivity.tsv", SENSITIVITY),
+        cross_fitting=_table(folder / "cross_fitting.tsv", CROSS_FITTING),
     )
 
 

@@ -58,6 +58,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "LIML": "limited-information maximum likelihood",
     "PO(V)-LIML": "limited-information maximum likelihood, the directions set aside partialled out",
     "bootstrap LIML": "limited-information maximum likelihood, with an interval from learning again in each replicate",
+    "cross-fitted LIML": "limited-information maximum likelihood, instruments learned from other people",
     "Fuller": "Fuller's modified limited-information maximum likelihood",
 }
 

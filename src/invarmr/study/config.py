@@ -136,6 +136,9 @@ def _known_learner(name: str) -> str:
     return name
 
 
+_NEURAL = ("autoencoder", "flow")
+
+
 class LearnConfig(_Section):
     """`[learn]`: how latent instruments are found."""
 
@@ -156,11 +159,18 @@ class EstimateConfig(_Section):
     std_errors: Literal["many-instrument", "homoskedastic", "robust", "clustered"] = "many-instrument"
     bootstrap: Annotated[int, Field(ge=0)] = 0
     """Replicates of a bootstrap that learns the instruments again, 20 or more (200, say): one more row; 0 for none."""
+    cross_fitting: Annotated[int, Field(ge=0)] = 0
+    """Parts of the people, 2 or more, for each of which the instruments are learned from all others: one more row, and
+    a table; the learning takes that many times longer. 0 for none."""
 
     @model_validator(mode="after")
     def _enough_replicates(self) -> Self:
         if 0 < self.bootstrap < 20:
             raise ValueError(f"bootstrap must be 0, or 20 replicates or more (200, say), but is {self.bootstrap}")
+        if self.cross_fitting == 1:
+            raise ValueError(
+                "cross_fitting must be 0, or 2 parts or more, so that somebody is left to learn from, but is 1"
+            )
         return self
 
 
@@ -230,8 +240,21 @@ class StudyConfig(_Section):
             )
         if self.estimate.std_errors == "clustered" and self.phenotypes.cluster is None:
             raise ValueError('[estimate] std_errors = "clustered" needs the column in [phenotypes] cluster')
+        self._cross_fitting_has_a_learner()
         self._scores_have_no_other_role()
         return self
+
+    def _cross_fitting_has_a_learner(self) -> None:
+        method = self.learn.method
+        if self.estimate.cross_fitting and method == "none":
+            raise ValueError(
+                '[estimate] cross_fitting learns in every part, but [learn] method is "none"; name a learner there'
+            )
+        if self.estimate.cross_fitting and self.estimate.bootstrap and method in _NEURAL:
+            raise ValueError(
+                f'[estimate] bootstrap takes the network of "{method}" as known, and cross_fitting trains it again: '
+                "their intervals do not answer the same question; ask for cross_fitting alone"
+            )
 
     def _scores_have_no_other_role(self) -> None:
         table = self.phenotypes

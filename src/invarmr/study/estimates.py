@@ -20,6 +20,7 @@ from invarmr.instruments.allele_score import AlleleScore
 from invarmr.instruments.stationary import StationaryInstruments
 from invarmr.linalg.threads import small_problems
 from invarmr.study.config import EstimateConfig
+from invarmr.study.cross_fitting import StudyCrossFit
 
 __all__ = ["all_estimates", "headline_design"]
 
@@ -31,8 +32,12 @@ def all_estimates(
     settings: EstimateConfig,
     *,
     seed: int = 1,
+    cross_fitted: StudyCrossFit | None = None,
 ) -> tuple[list[Estimate], int]:
-    """Every row of `estimates.tsv`, and the position of the headline."""
+    """Every row of `estimates.tsv`, and the position of the headline.
+
+    Beside a cross-fitted row the others with learned instruments are labelled as plain.
+    """
     lead, estimator = headline_design(cohort, moments, latent, settings)
     with small_problems(len(moments.columns)) as each:
         fitted = each(lambda row: _fitted(*row, settings), _plan(cohort, moments, latent))
@@ -41,7 +46,18 @@ def all_estimates(
     headline = leading[-1] if leading else 0
     if settings.bootstrap and latent is not None and latent.n_latent and latent.leak is not None:
         rows.append(_bootstrapped(lead, estimator, settings, seed))
+    if cross_fitted is not None:
+        rows = [_plain(row, cross_fitted) if row.instruments.startswith("learned") else row for row in rows]
+        rows += [] if cross_fitted.row is None else [cross_fitted.row]
     return rows, headline
+
+
+def _plain(row: Estimate, cross_fitted: StudyCrossFit) -> Estimate:
+    """The same row, labelled: its instruments were learned from the people it was estimated on."""
+    label = "plain: instruments learned from the same people"
+    if cross_fitted.failure:
+        label += f"; not cross-fitted: {cross_fitted.failure.rstrip('.')}"
+    return replace(row, note="; ".join(part for part in (label, row.note) if part))
 
 
 def _bootstrapped(design: IVDesign, estimator: KClass, settings: EstimateConfig, seed: int) -> Estimate:

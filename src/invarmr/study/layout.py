@@ -55,7 +55,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
         "state/moments.npz",
     ),
     "learn": ("loadings.tsv", "instruments.parquet", "eigenvalues.tsv", "state/latent.npz", "state/latent.json"),
-    "estimate": ("estimates.tsv",),
+    "estimate": ("estimates.tsv", "cross_fitting.tsv"),
     "diagnose": (
         "diagnostics.tsv",
         "environments.tsv",

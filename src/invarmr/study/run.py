@@ -62,7 +62,7 @@ def run_study(study: str | Path | StudyConfig, *, out: str | Path, progress: Pro
             latent = learn_archive(archive)
         progress.say(f"            {describe_latent(latent)}")
         with progress.verb("estimate", "the effect, by every estimator"):
-            estimates = estimate_archive(archive)
+            estimates = estimate_archive(archive, progress)
         with progress.verb("diagnose", "the assumptions, on held-out people"):
             verdict = diagnose_archive(archive)
         archive.add_seconds(progress.seconds)

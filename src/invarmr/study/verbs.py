@@ -17,13 +17,14 @@ from invarmr.diagnostics.battery import diagnose
 from invarmr.diagnostics.sensitivity import dependence_sensitivity
 from invarmr.estimators.estimate import Estimate
 from invarmr.instruments.automatic import AutomaticInstruments
-from invarmr.instruments.base import assign_folds
+from invarmr.instruments.base import Learner, assign_folds
 from invarmr.instruments.registry import build_learner
 from invarmr.instruments.stationary import StationaryInstruments
 from invarmr.io.plink import genotype_files
 from invarmr.report.html import write_report
 from invarmr.study.archive import Archive
 from invarmr.study.config import StudyConfig
+from invarmr.study.cross_fitting import cross_fit_study
 from invarmr.study.estimates import all_estimates, headline_design
 from invarmr.study.layout import STRATIFICATION, forget_after, write_json, write_table
 from invarmr.study.progress import Progress
@@ -94,19 +95,28 @@ def learn_archive(archive: Archive) -> LatentInstruments | None:
     return latent
 
 
-def _learn(archive: Archive) -> LatentInstruments | None:
-    settings, seed = archive.config.learn, archive.config.run.seed
-    if settings.method == "none":
-        return None
+def _shared(archive: Archive) -> dict[str, Any]:
+    """Settings that every learner has."""
+    settings = archive.config.learn
     held_out = min(max(round(settings.held_out * N_FOLDS), 2), N_FOLDS - 2)
-    shared: dict[str, Any] = {"n_latent": settings.n_latent, "n_folds": N_FOLDS, "n_held_out": held_out}
-    learner = build_learner(settings.method, **(shared | settings.options))
+    return {"n_latent": settings.n_latent, "n_folds": N_FOLDS, "n_held_out": held_out}
+
+
+def _learner(archive: Archive) -> Learner:
+    return build_learner(archive.config.learn.method, **(_shared(archive) | archive.config.learn.options))
+
+
+def _learn(archive: Archive) -> LatentInstruments | None:
+    seed = archive.config.run.seed
+    if archive.config.learn.method == "none":
+        return None
+    learner = _learner(archive)
     linear = isinstance(learner, AutomaticInstruments) and learner.ladder[:1] == (StationaryInstruments.name,)
     if not linear and not isinstance(learner, StationaryInstruments):
         return learner.fit(archive.cohort, seed=seed)
     # linear learning needs no second look at the people: the moments of their folds are at hand
     within = archive.cohort.instrument_kind == "genotype"
-    stationary = learner if isinstance(learner, StationaryInstruments) else StationaryInstruments(**shared)
+    stationary = learner if isinstance(learner, StationaryInstruments) else StationaryInstruments(**_shared(archive))
     latent = replace(stationary, scale_within_environment=within).fit(archive.moments, seed=seed)
     latent = latent.with_people(source=archive.cohort.instruments, fold=archive.fold)
     return learner.climb(archive.cohort, latent, seed=seed) if isinstance(learner, AutomaticInstruments) else latent
@@ -117,14 +127,24 @@ def _effect_alleles(archive: Archive) -> list[str]:
         return list(stored["effect_alleles"].tolist()) if "effect_alleles" in stored else []
 
 
-def estimate_archive(archive: Archive) -> list[Estimate]:
-    """ESTIMATE: every estimator on every instrument set."""
+def estimate_archive(archive: Archive, progress: Progress | None = None) -> list[Estimate]:
+    """ESTIMATE: every estimator on every instrument set; nothing is written before all of them are done."""
+    settings, seed, latent = archive.config.estimate, archive.config.run.seed, archive.latent
+    cross_fitted = None
+    if settings.cross_fitting and latent is not None and latent.n_latent:
+        cross_fitted = cross_fit_study(
+            archive.cohort, _learner(archive), settings, seed=seed, progress=progress or Progress()
+        )
     estimates, headline = all_estimates(
-        archive.cohort, archive.pooled, archive.latent, archive.config.estimate, seed=archive.config.run.seed
+        archive.cohort, archive.pooled, latent, settings, seed=seed, cross_fitted=cross_fitted
     )
-    table = estimate_table(estimates, headline, archive.cohort, archive.config.run.seed)
+    table = estimate_table(estimates, headline, archive.cohort, seed)
     forget_after(archive.folder, "estimate")
     write_table(archive.folder / "estimates.tsv", table)
+    if cross_fitted is not None and cross_fitted.table is not None:
+        write_table(archive.folder / "cross_fitting.tsv", cross_fitted.table)
+    else:
+        (archive.folder / "cross_fitting.tsv").unlink(missing_ok=True)
     return estimates
 
 
