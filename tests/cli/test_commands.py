@@ -237,7 +237,7 @@ def test_an_interrupt_leaves_nothing(study, tmp_path):
     """SIGINT in the middle of a run: exit status 130, an earlier archive untouched, no new folder."""
     code = (
         "import sys, time\nimport invarmr.study.run as run\nfrom invarmr.cli import main\n"
-        "def slow(archive):\n    print('reached', flush=True)\n    time.sleep(60)\n"
+        "def slow(*_):\n    print('reached', flush=True)\n    time.sleep(60)\n"
         "run.estimate_archive = slow\nmain(sys.argv[1:])"
     )
     for name in ("fresh", "earlier"):
