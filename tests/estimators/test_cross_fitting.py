@@ -123,6 +123,7 @@ def test_parts_may_keep_different_numbers(cohort) -> None:
     found = cross_fit(cohort, Spy(change={1: fewer}), LIML)
     assert [part.latent.n_latent for part in found.parts] == [1, 2]
     assert found.estimate.n_instruments == 3
+    assert found.disagreement.p_value is None
     assert abs(found.estimate.estimate - 1) < 4 * found.estimate.std_error
 
 
@@ -189,6 +190,17 @@ def test_heterogeneity_finds_parts_that_disagree(cohort) -> None:
     assert moved.heterogeneity.p_value == pytest.approx(stats.chi2.sf(moved.heterogeneity.statistic, 1))
 
 
+def test_maps_that_err_more_than_is_counted_are_found(cohort) -> None:
+    def worse(latent):
+        return replace(latent, loadings=latent.loadings + 0.1 * latent.confounded_loadings)
+
+    plain, found = cross_fit(cohort, STATIONARY, LIML), cross_fit(cohort, Spy(change={1: worse}), LIML)
+    assert plain.disagreement.df == found.disagreement.df == 2
+    assert found.disagreement.p_value < 1e-6 < 0.01 < plain.disagreement.p_value
+    given = cross_fit(cohort, STATIONARY, LIML, partial_confounded=True).disagreement
+    assert (given.statistic, given.df, given.p_value) == (None, 0, None)
+
+
 def test_checkpoints_of_the_parts_are_kept_apart(cohort, tmp_path) -> None:
     folders = []
 
@@ -202,6 +214,22 @@ def test_checkpoints_of_the_parts_are_kept_apart(cohort, tmp_path) -> None:
 
     cross_fit(cohort, Saving(str(tmp_path / "state")), LIML)
     assert folders == [str(tmp_path / "state" / f"part-{k}-of-2") for k in (1, 2)]
+
+
+def test_without_an_error_to_measure_against_there_are_no_robust_sets(cohort) -> None:
+    read = cohort.instruments.read(np.arange(cohort.n_samples))
+    latent = STATIONARY.fit(cohort, seed=1)
+    given = replace(cohort, exposure=read @ latent.loadings[:, 0])
+
+    class Known:
+        def fit(self, data, *, seed):
+            return replace(latent, source=data.instruments)
+
+    found = cross_fit(given, Known(), invarmr.TwoStageLeastSquares(count_learning=False))
+    assert found.form is None
+    assert found.sets == {}
+    with pytest.raises(NotApplicable, match="explain the exposure"):
+        cross_fit(given, Known(), invarmr.TwoStageLeastSquares())
 
 
 def test_what_cannot_be_cross_fitted_says_so(cohort) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import invarmr
 from invarmr.inference.learning_covariance import learning_covariance
-from invarmr.inference.stacked_learning import stacked_learning
+from invarmr.inference.stacked_learning import LearnedMaps
 
 WAYS = [{}, {"partial_confounded": True}, {"environment_effects": True}]
 
@@ -26,7 +26,7 @@ def test_parts_that_agree_add_up_to_learning_from_everybody(linear_study, how, n
     latent = invarmr.StationaryInstruments(n_latent=2).fit(cohort, seed=1)
     people = split(cohort, n_parts)
     parts = tuple(invarmr.IVDesign.from_cohort(cohort.subset(own), latent, **how) for own in people)
-    learning = stacked_learning(parts, (cohort,) * n_parts, tuple(len(own) for own in people))
+    learning = LearnedMaps.of(parts, (cohort,) * n_parts).covariance()
     # whitened instruments of a part are the latent instruments turned; turn them back before the mean is taken
     turns = [np.linalg.inv(part.partialled.whitener * np.sqrt(part.moments.n_total)) for part in parts]
     common = np.hstack([np.linalg.svd(turn)[0] @ np.linalg.svd(turn)[2] for turn in turns]) / np.sqrt(n_parts)
@@ -63,7 +63,7 @@ def test_blocks_from_the_influence_of_every_person(linear_study) -> None:
         others = np.setdiff1d(np.arange(cohort.n_samples), own)
         parts.append(invarmr.IVDesign.from_cohort(cohort.subset(own), learner.fit(cohort.subset(others), seed=1)))
     sizes = tuple(len(own) for own in people)
-    learning = stacked_learning(tuple(parts), (cohort, cohort), sizes)
+    learning = LearnedMaps.of(parts, (cohort, cohort)).covariance()
     theta, n = 0.8, cohort.n_samples
     b = np.array([1.0, -theta])
     found = np.einsum("a,acij,c->ij", b, learning, b)
@@ -86,4 +86,4 @@ def test_none_where_a_leak_is_not_known(linear_study) -> None:
         invarmr.IVDesign.from_cohort(cohort.subset(own), known)
         for own, known in zip(people, (latent, replace(latent, leak=None)), strict=True)
     )
-    assert stacked_learning(parts, (cohort, cohort), (400, 400)) is None
+    assert LearnedMaps.of(parts, (cohort, cohort)) is None

@@ -46,7 +46,9 @@ def draws(linear_study):
                 z = (found.estimate.estimate - 1.0) / found.estimate.std_error
                 p = [found.form.test(name, 1.0).p_value for name in ROBUST_TESTS]
                 parts = [(one.estimate.estimate - 1.0) / one.estimate.std_error for one in found.parts]
-                out.setdefault((partial, counted), []).append((z, *p, found.heterogeneity.p_value, *parts))
+                differ = found.disagreement.statistic or 0.0
+                row = (z, *p, found.heterogeneity.p_value, *parts, differ, found.disagreement.df)
+                out.setdefault((partial, counted), []).append(row)
     return {key: np.array(rows) for key, rows in out.items()}
 
 
@@ -61,12 +63,21 @@ def test_counted_they_hold_their_level(draws, partial) -> None:
         assert stats.kstest(rows[:, column], "uniform").pvalue > 0.001
 
 
+def test_maps_differ_by_the_error_that_is_counted(draws) -> None:
+    statistic, df = draws[False, True][:, 7], draws[False, True][:, 8]
+    assert set(df) == {2}
+    low, high = stats.chi2.ppf([0.0005, 0.9995], df.sum()) / df.sum()
+    assert low - 0.05 < statistic.sum() / df.sum() < high + 0.05
+    assert stats.kstest(stats.chi2.sf(statistic, 2), "uniform").pvalue > 0.001
+    assert set(draws[True, True][:, 8]) == {0}  # not with the confounded part partialled out
+
+
 def test_taken_as_known_they_do_not(draws) -> None:
     """Pooled W is then too wide, PO(V) too narrow, and parts of either are too narrow: they only gain noise."""
     low, high = np.sqrt(stats.chi2.ppf([1e-4, 0.9999], SEEDS) / SEEDS)
     assert np.sqrt(np.mean(draws[False, False][:, 0] ** 2)) < low
     assert np.sqrt(np.mean(draws[True, False][:, 0] ** 2)) > high
     for partial in (False, True):
-        assert np.sqrt(np.mean(draws[partial, False][:, 5:] ** 2)) > 1.15
+        assert np.sqrt(np.mean(draws[partial, False][:, 5:7] ** 2)) > 1.15
     rejected = np.count_nonzero(draws[True, False][:, 2] < 0.05)
     assert stats.binomtest(rejected, SEEDS, 0.05).pvalue < 0.01

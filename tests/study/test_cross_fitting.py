@@ -64,6 +64,8 @@ def test_every_learner_is_cross_fitted(tmp_path, no_report, method) -> None:
     assert whole["estimate"] == row["estimate"]
     assert whole["anderson_rubin"]
     assert whole["heterogeneity_df"] == 1
+    same = table["n_latent"][0] == table["n_latent"][1]
+    assert whole["disagreement_df"] == (table["n_latent"][0] if same else 0)
 
 
 def test_it_adds_a_row_and_a_table_and_moves_no_number(small_study, no_report, tmp_path) -> None:
@@ -165,5 +167,6 @@ def test_the_report_shows_the_parts_and_labels_the_plain_interval(tmp_path) -> N
     assert "The plain interval is the headline" in page
     assert "plain: instruments learned from the same people" in page
     assert "Do the parts agree? Q " in page
+    assert "by more than the error of learning that is counted? Chi-squared " in page
     (out / "cross_fitting.tsv").unlink()
     assert "Cross-fitting: the effect" not in write_report(out).read_text()

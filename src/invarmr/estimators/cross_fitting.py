@@ -34,7 +34,7 @@ from invarmr.estimators.kclass import KClass
 from invarmr.inference.confidence_set import ConfidenceSet
 from invarmr.inference.effect_test import NotApplicable
 from invarmr.inference.stacked_form import ROBUST_TESTS, StackedForm, stacked_form
-from invarmr.inference.stacked_learning import stacked_learning
+from invarmr.inference.stacked_learning import LearnedMaps
 
 __all__ = ["CrossFitted", "CrossFittedPart", "Heterogeneity", "cross_fit"]
 
@@ -75,12 +75,12 @@ class CrossFittedPart:
 
 @dataclass(frozen=True)
 class Heterogeneity:
-    """Do the parts agree on the effect? Cochran's Q with the covariances of the parts' estimates.
+    """Whether the parts agree.
 
     Parameters
     ----------
     statistic, df, p_value
-        Q = c'C^-1 c of the contrasts c of the estimates, C their covariance; chi2(df). None and 0 with one part left.
+        c'C^-1 c of contrasts c between the parts, C their covariance; chi2(df). None and 0 where it does not apply.
     """
 
     statistic: float | None
@@ -99,7 +99,11 @@ class CrossFitted:
     parts
         Every part, in order.
     heterogeneity
-        Whether the parts agree.
+        Whether the parts agree on the effect: Cochran's Q with the covariances of their estimates.
+    disagreement
+        Whether the maps differ, on the same people, by more than the error of learning that is counted: the error of a
+        network beyond that of the split of its features shows here (`LearnedMaps.disagreement`). It does not apply with
+        the confounded part partialled out, or where parts have other numbers of latent instruments.
     design
         The stacked design.
     form
@@ -112,6 +116,7 @@ class CrossFitted:
     estimate: Estimate
     parts: tuple[CrossFittedPart, ...]
     heterogeneity: Heterogeneity
+    disagreement: Heterogeneity
     design: StackedDesign
     form: StackedForm | None
     verdict: Verdict
@@ -218,11 +223,10 @@ def cross_fit(
         for own, (people, latent) in zip(seen, usable, strict=True)
     )
     people = tuple(chosen for chosen, _ in usable)
-    learning = None
-    if estimator.count_learning:
-        learning = stacked_learning(designs, seen, tuple(len(chosen) for chosen in people))
+    maps = LearnedMaps.of(designs, seen)
+    learning = maps.covariance() if maps is not None and estimator.count_learning else None
     design = StackedDesign(parts=designs, people=people, cohort=cohort, learning=learning)
-    return _combined(design, estimator, fitted)
+    return _combined(design, maps, estimator, fitted)
 
 
 def _split(cohort: Cohort, n_parts: int, seed: int, estimator: KClass) -> IntArray:
@@ -267,7 +271,10 @@ def _learned(others: Cohort, learner: _Learner, k: int, n_parts: int, seed: int)
 
 
 def _combined(
-    design: StackedDesign, estimator: KClass, fitted: Sequence[tuple[int, IntArray, LatentInstruments]]
+    design: StackedDesign,
+    maps: LearnedMaps | None,
+    estimator: KClass,
+    fitted: Sequence[tuple[int, IntArray, LatentInstruments]],
 ) -> CrossFitted:
     pooled = estimator.fit(design)
     prefix = "cross-fitted PO(V)-" if design.parts[0].confounded_loadings is not None else "cross-fitted "
@@ -292,6 +299,7 @@ def _combined(
         estimate=pooled,
         parts=parts,
         heterogeneity=_heterogeneity(design, estimates),
+        disagreement=_disagreement(design, maps, pooled.estimate),
         design=design,
         form=form,
         verdict=_worst([part.latent.verdict for part in parts]),
@@ -321,6 +329,16 @@ def _heterogeneity(design: StackedDesign, estimates: FloatArray) -> Heterogeneit
     c, C = contrasts @ estimates, contrasts @ h.T @ M @ h @ contrasts.T
     statistic = float(c @ linalg.solve(C, c, assume_a="pos"))
     return Heterogeneity(statistic, df, float(special.chdtrc(df, statistic)))
+
+
+def _disagreement(design: StackedDesign, maps: LearnedMaps | None, theta: float) -> Heterogeneity:
+    """Whether the maps differ by more than the error of learning that is counted."""
+    if maps is None or design.parts[0].confounded_loadings is not None:
+        return Heterogeneity(None, 0, None)
+    found = maps.disagreement(theta)
+    if found is None:
+        return Heterogeneity(None, 0, None)
+    return Heterogeneity(*found, float(special.chdtrc(found[1], found[0])))
 
 
 def _worst(verdicts: Sequence[Verdict]) -> Verdict:

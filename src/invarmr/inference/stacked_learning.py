@@ -25,64 +25,118 @@ coefficient on V_k and B_f - I takes the place of B_f. This package's; derivatio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import linalg
 
 from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.cohort import Cohort
 from invarmr.data.design import IVDesign
 
-__all__ = ["stacked_learning"]
+__all__ = ["LearnedMaps"]
 
 
-def stacked_learning(
-    parts: tuple[IVDesign, ...], seen: tuple[Cohort, ...], sizes: tuple[int, ...]
-) -> FloatArray | None:
-    """Covariance (2, 2, m, m) that learning adds to whitened'(Y, D) of the stacked parts; None where no leak is known.
+@dataclass(frozen=True, eq=False)
+class LearnedMaps:
+    """What the maps of all parts give of everybody, as moments.
 
     Parameters
     ----------
-    parts
-        Designs on the parts' people, each with what was learned from everybody else.
-    seen
-        Everybody, with the instruments as each part's learner sees them.
+    counts
+        Rank of the instruments of each part.
+    moments
+        Mean products, over all people, of every part's instruments, (Y, D) given the controls, and phi.
     sizes
         n_k.
+    n
+        All people.
     """
-    maps = [_Map.of(part) for part in parts]
-    known = [item for item in maps if item is not None]
-    if len(known) < len(maps):
-        return None
-    ends = np.cumsum([0, *(item.n_columns for item in known)])
-    n = seen[0].n_samples
-    total: FloatArray = np.zeros(2 * (int(ends[-1]),))
-    for block in seen[0].blocks():
-        values = np.hstack([item.values(cohort, block) for item, cohort in zip(known, seen, strict=True)])
-        total = total + values.T @ values
-    return _assembled([item.n_columns - 4 for item in known], ends, total / n, np.array(sizes), n)
 
+    counts: tuple[int, ...]
+    moments: FloatArray
+    sizes: IntArray
+    n: int
 
-def _assembled(counts: list[int], ends: IntArray, moments: FloatArray, sizes: IntArray, n: int) -> FloatArray:
-    places = np.cumsum([0, *counts])
-    out = np.zeros((2, 2, places[-1], places[-1]))
-    learned_from = n - sizes
-    alike: FloatArray
-    for k, p in enumerate(counts):
-        W, r, phi = _split(ends[k], p)
-        for m, other in enumerate(counts):
-            W_m, r_m, phi_m = _split(ends[m], other)
-            if k == m:
-                alike, shared = np.eye(p), moments[phi, phi_m] / learned_from[k]
-            else:
-                alike = moments[W, W_m]
-                both = n - sizes[k] - sizes[m]
-                shared = both / (learned_from[k] * learned_from[m]) * moments[phi, phi_m]
-                shared = shared - moments[r, phi_m] / learned_from[m] - moments[phi, r_m] / learned_from[k]
-            scale = np.sqrt(float(sizes[k]) * float(sizes[m]))
-            block = scale * shared[:, :, None, None] * alike
-            out[:, :, places[k] : places[k + 1], places[m] : places[m + 1]] = block
-    return out
+    @classmethod
+    def of(cls, parts: Sequence[IVDesign], seen: Sequence[Cohort]) -> LearnedMaps | None:
+        """The maps of designs on parts of the people; None where a leak is not known.
+
+        Parameters
+        ----------
+        parts
+            Each on its own people, with what was learned from everybody else.
+        seen
+            Everybody, with the instruments as each part's learner sees them.
+        """
+        known = [item for item in map(_Map.of, parts) if item is not None]
+        if len(known) < len(parts):
+            return None
+        total: FloatArray = np.zeros(2 * (sum(item.n_columns for item in known),))
+        for block in seen[0].blocks():
+            values = np.hstack([item.values(cohort, block) for item, cohort in zip(known, seen, strict=True)])
+            total = total + values.T @ values
+        n = seen[0].n_samples
+        sizes = np.array([part.moments.n_total for part in parts])
+        return cls(tuple(item.n_columns - 4 for item in known), total / n, sizes, n)
+
+    def covariance(self) -> FloatArray:
+        """Covariance (2, 2, m, m) that learning adds to whitened'(Y, D) of the stacked parts."""
+        places = np.cumsum([0, *self.counts])
+        out: FloatArray = np.zeros((2, 2, places[-1], places[-1]))
+        alike: FloatArray
+        for k, (W, r, phi) in enumerate(self._columns):
+            for m, (W_m, r_m, phi_m) in enumerate(self._columns):
+                shared = self._taught(k, m) * self.moments[phi, phi_m]
+                alike = np.eye(self.counts[k])
+                if k != m:
+                    alike = self.moments[W, W_m]
+                    N_k, N_m = self.n - self.sizes[k], self.n - self.sizes[m]
+                    shared = shared - self.moments[r, phi_m] / N_m - self.moments[phi, r_m] / N_k
+                scale = np.sqrt(float(self.sizes[k]) * float(self.sizes[m]))
+                block = scale * shared[:, :, None, None] * alike
+                out[:, :, places[k] : places[k + 1], places[m] : places[m + 1]] = block
+        return out
+
+    def disagreement(self, value: float) -> tuple[float, int] | None:
+        """Whether the maps differ by more than the error that is counted: a statistic, chi-squared, and its degrees.
+
+        On the same people the instruments of maps k and l differ in their covariance with u = Y - value D by
+        (L_k - L_l)'s, free of the noise of the estimate. With Gamma_kl = |T_k & T_l| E[phi_k phi_l] / (N_k N_l) and H
+        the contrasts, sum_j (H c_j)'(H Gamma H')^-1 (H c_j) over the p directions j, turned to the basis of the first
+        map, is chi2(p (K - 1)) where the leaks are all the error there is. None with one part, or other numbers of
+        instruments in some.
+        """
+        K = len(self.counts)
+        if K < 2 or len(set(self.counts)) > 1:
+            return None
+        b = np.array([1.0, -value])
+        first = self._columns[0][0]
+        c = [self.moments[W, r] @ b for W, r, _ in self._columns]
+        turned = np.stack(
+            [own if k == 0 else self.moments[first, self._columns[k][0]] @ own for k, own in enumerate(c)]
+        )
+        gamma = np.array(
+            [
+                [self._taught(k, m) * (b @ self.moments[phi, other[2]] @ b) for m, other in enumerate(self._columns)]
+                for k, (_, _, phi) in enumerate(self._columns)
+            ]
+        )
+        H = linalg.helmert(K)
+        difference = H @ turned
+        statistic = np.sum(difference * linalg.solve(H @ gamma @ H.T, difference, assume_a="pos"))
+        return float(statistic), self.counts[0] * (K - 1)
+
+    @property
+    def _columns(self) -> list[tuple[slice, slice, slice]]:
+        starts = np.cumsum([0, *(count + 4 for count in self.counts)]).tolist()
+        return [_split(start, count) for start, count in zip(starts, self.counts, strict=False)]
+
+    def _taught(self, k: int, m: int) -> float:
+        """|T_k & T_m| / (N_k N_m)."""
+        N_k, N_m = self.n - self.sizes[k], self.n - self.sizes[m]
+        return float((N_k if k == m else self.n - self.sizes[k] - self.sizes[m]) / (float(N_k) * float(N_m)))
 
 
 def _split(start: int, p: int) -> tuple[slice, slice, slice]:

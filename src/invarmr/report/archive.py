@@ -82,7 +82,8 @@ CROSS_FITTING: Columns = {
     "part": TEXT, "n_learned": WHOLE, "n_samples": WHOLE, "learner": TEXT, "n_latent": WHOLE, "n_confounded": WHOLE,
     "status": TEXT, "reason": TEXT, "estimate": NUMBER, "std_error": NUMBER, "ci_lower": NUMBER, "ci_upper": NUMBER,
     "first_stage_f": NUMBER, "anderson_rubin": TEXT, "lagrange_multiplier": TEXT, "conditional_likelihood_ratio": TEXT,
-    "heterogeneity_q": NUMBER, "heterogeneity_df": WHOLE, "heterogeneity_p_value": NUMBER,
+    "heterogeneity_q": NUMBER, "heterogeneity_df": WHOLE, "heterogeneity_p_value": NUMBER, "disagreement": NUMBER,
+    "disagreement_df": WHOLE, "disagreement_p_value": NUMBER,
 }  # fmt: skip
 SAMPLES: Columns = {"stage": TEXT, "environment": TEXT, "n_samples": WHOLE, "reason": TEXT}
 

@@ -35,6 +35,12 @@ def cross_fitting_table(archive: Archive, *, counts: Counts) -> Table:
             f" Do the parts agree? Q {show_number(whole['heterogeneity_q'])} on {whole['heterogeneity_df']} df, p "
             f"{show_p(whole['heterogeneity_p_value'])}."
         )
+    if whole["disagreement_p_value"] is not None:
+        note += (
+            " Do the maps learned for them differ, on the same people, by more than the error of learning that is "
+            f"counted? Chi-squared {show_number(whole['disagreement'])} on {whole['disagreement_df']} df, p "
+            f"{show_p(whole['disagreement_p_value'])}."
+        )
     return Table("cross-fitting", caption, columns, tuple(rows), note)
 
 

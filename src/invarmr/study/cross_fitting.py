@@ -43,6 +43,9 @@ COLUMNS: dict[str, type[pl.DataType]] = {
     "heterogeneity_q": pl.Float64,
     "heterogeneity_df": pl.Int64,
     "heterogeneity_p_value": pl.Float64,
+    "disagreement": pl.Float64,
+    "disagreement_df": pl.Int64,
+    "disagreement_p_value": pl.Float64,
 }
 
 
@@ -106,6 +109,8 @@ def _note(found: CrossFitted) -> str:
         note += f"; without part {', '.join(left_out)}, for which none was left"
     if found.heterogeneity.p_value is not None:
         note += f"; the parts differ with p = {found.heterogeneity.p_value:.2g}"
+    if found.disagreement.p_value is not None:
+        note += f", what was learned for them by more than is counted with p = {found.disagreement.p_value:.2g}"
     inflation = found.estimate.learning_inflation
     if inflation != 1.0:
         note += f"; variance x {inflation:.3g} for learning"
@@ -120,7 +125,7 @@ def _table(found: CrossFitted) -> pl.DataFrame:
         if part.estimate is not None:
             form = _form(found, next(positions))
         rows.append(_part_row(part) | _numbers(part.estimate) | _sets(form, found.estimate.confidence_set.level))
-    agree = found.heterogeneity
+    agree, maps = found.heterogeneity, found.disagreement
     rows.append(
         {
             "part": "all",
@@ -130,6 +135,9 @@ def _table(found: CrossFitted) -> pl.DataFrame:
             "heterogeneity_q": agree.statistic,
             "heterogeneity_df": agree.df,
             "heterogeneity_p_value": agree.p_value,
+            "disagreement": maps.statistic,
+            "disagreement_df": maps.df,
+            "disagreement_p_value": maps.p_value,
         }
         | _numbers(found.estimate)
         | {_column(name): str(item) for name, item in found.sets.items()}
