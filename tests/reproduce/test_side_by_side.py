@@ -4,6 +4,7 @@ from invarmr.errors import InputError
 from invarmr.reproduce.command import request, run_request
 from invarmr.reproduce.plan import FULL
 from invarmr.reproduce.side_by_side import FinishedStudy, scale_of, text_table
+from invarmr.reproduce.tidy_table import Store
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,8 @@ def test_both_designs_stand_beside_each_other(folder):
         "mixing", "learner", "estimator", "seeds", "published", "asymmetric", "R2(W|W^)", "R2(V|W^)", "nonlinear",
         "GCM", "p<.05",
     ]  # fmt: skip
-    assert study.show("figure6") == study.show("table1") == ""
+    assert {row["learner"] for row in study.rows("figure4", learners=("stationary",))} == {"stationary"}
+    assert study.show("figure6") == study.show("table1") == study.show("figure4", learners=("flow",)) == ""
 
 
 def test_seeds_are_counted_for_every_learner(folder):
@@ -39,6 +41,24 @@ def test_seeds_are_counted_for_every_learner(folder):
     assert lines["none"] == ["2", "0", str(2 * 2 * 4 * 7)]
     assert lines["stationary"] == ["2", "8", str(2 * 2 * 4 * 4)]
     assert lines["autoencoder"] == ["0", "0", "0"]
+
+
+def test_the_ladder_counts_where_the_automatic_choice_ended(tmp_path):
+    store = Store(tmp_path)
+    told = ["ladder=stationary;verdict=identified"] * 2 + ["ladder=stationary>polynomial;verdict=rejected", ""]
+    rows = [
+        {"design": "p2-q2-n500", "environments": 2, "mixing": "poly1", "trained_on": "both", "seed": seed,
+         "learner": "auto", "settings": "n_latent=2", "resolved": resolved}
+        for seed, resolved in enumerate(told)
+    ]  # fmt: skip
+    store.add([], [*rows, {**rows[0], "learner": "stationary"}])
+    lines = [line.split("  ") for line in FinishedStudy(store, FULL).ladder().splitlines()]
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    assert cells[1:] == [
+        ["2", "poly1", "2", "stationary", "identified", "2"],
+        ["2", "poly1", "2", "polynomial", "rejected", "1"],
+        ["2", "poly1", "2", "no learner passed", "none", "1"],
+    ]
 
 
 def test_several_runs_make_one_scale():

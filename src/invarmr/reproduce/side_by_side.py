@@ -12,7 +12,7 @@ from invarmr.errors import InputError
 from invarmr.reproduce.collect import Rule, Series, collect, mean, spread
 from invarmr.reproduce.items import chosen_items
 from invarmr.reproduce.plan import FULL, LEARNERS, NEURAL, Scale
-from invarmr.reproduce.tidy_table import Store
+from invarmr.reproduce.tidy_table import Store, parse_settings
 
 __all__ = ["FinishedStudy", "scale_of", "text_table"]
 
@@ -59,18 +59,30 @@ class FinishedStudy:
             rows.append({"learner": learner, "seeds": own["seed"].n_unique(), "models": models, "rows": own.height})
         return text_table(rows)
 
-    def rows(self, item: str, *, rule: Rule = "published") -> list[dict[str, Any]]:
+    def rows(self, item: str, *, learners: Sequence[str] = LEARNERS, rule: Rule = "published") -> list[dict[str, Any]]:
         """One row per estimator of an item: bias in both designs, recovery, leakage, tests."""
-        found = collect(chosen_items((item,)), self.store, self.scale, LEARNERS, rule=rule)
+        found = collect(chosen_items((item,)), self.store, self.scale, learners, rule=rule)
         pairs: dict[tuple[str, ...], dict[bool, Series]] = {}
         for own in found:
             key = (own.mixing, own.variant, own.learner, own.estimator)
             pairs.setdefault(key, {})[own.symmetric] = own
         return [_row(key, pair) for key, pair in pairs.items()]
 
-    def show(self, item: str, *, rule: Rule = "published") -> str:
+    def show(self, item: str, *, learners: Sequence[str] = LEARNERS, rule: Rule = "published") -> str:
         """The rows of an item as text; columns that say nothing are left out."""
-        return text_table(self.rows(item, rule=rule))
+        return text_table(self.rows(item, learners=learners, rule=rule))
+
+    def ladder(self) -> str:
+        """Where the automatic choice ended, and with which verdict, by design: how many seeds."""
+        models = self.store.models.filter(self.store.models["learner"] == "auto")
+        counts: dict[tuple[Any, ...], int] = {}
+        for row in models.sort("environments", "mixing", "settings", "seed").to_dicts():
+            asked, found = parse_settings(row["settings"]), parse_settings(row["resolved"])
+            ended = found.get("ladder", "").split(">")[-1] or "no learner passed"
+            key = (row["environments"], row["mixing"], asked["n_latent"], ended, found.get("verdict", "none"))
+            counts[key] = counts.get(key, 0) + 1
+        names = ("environments", "mixing", "p^", "last learner", "verdict")
+        return text_table([{**dict(zip(names, key, strict=True)), "seeds": count} for key, count in counts.items()])
 
 
 def scale_of(runs: Sequence[Mapping[str, Any]]) -> Scale:
