@@ -225,7 +225,7 @@ def test_environments_must_be_at_least_two_and_the_same_in_both_parts() -> None:
         ({"n_latent": 0}, "n_latent must be at least 1, but is 0"),
         ({"epochs": 0}, "epochs must be at least 1, but is 0"),
         ({"lambda_entropy": -1.0}, "lambda_entropy must not be negative, but is -1"),
-        ({"units": "raw"}, "units must be one of standardised, whitened"),
+        ({"units": "raw"}, "units must be one of standardised, whitened, centred"),
         ({"bounded": True, "stationary_split": True}, "has no bounds"),
         ({"penalty_delay": 0.9}, "penalty_delay must be between 0 and 0.5"),
         ({"learning_rate": 0.0}, "learning_rate must be positive, but is 0"),

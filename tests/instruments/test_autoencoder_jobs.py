@@ -37,6 +37,12 @@ def test_whitened_units_drop_what_is_repeated() -> None:
     np.testing.assert_allclose(white.T @ white / len(Z), np.eye(3), atol=1e-12)
 
 
+def test_centred_units_are_those_of_the_instruments_without_the_constant() -> None:
+    Z = instruments()
+    center, units = standard_units(Z, "centred")
+    np.testing.assert_array_equal((Z - center) @ units, (Z - Z.mean(axis=0))[:, [0, 1, 2, 4]])
+
+
 def test_rows_are_sorted_by_environment_and_keep_their_order_within() -> None:
     order, sizes = by_environment(np.array([1, 0, 1, 0, 0]))
     assert order.tolist() == [1, 3, 4, 0, 2]

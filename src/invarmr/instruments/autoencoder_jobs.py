@@ -143,6 +143,8 @@ def standard_units(Z: FloatArray, units: Units) -> tuple[FloatArray, FloatArray]
     centred = Z - center
     scale = np.sqrt(np.square(centred).mean(axis=0))
     used = scale > _CONSTANT * np.maximum(np.abs(center), 1e-300)
+    if units == "centred":
+        return center, np.eye(len(center))[:, used]
     standard = np.diag(1 / np.where(used, scale, 1.0))[:, used]
     if units == "standardised":
         return center, np.asarray(standard)

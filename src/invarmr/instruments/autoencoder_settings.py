@@ -16,7 +16,7 @@ from invarmr.nn.training import Plan
 
 __all__ = ["UNITS", "AutoencoderSettings", "Units"]
 
-Units = Literal["standardised", "whitened"]
+Units = Literal["standardised", "whitened", "centred"]
 UNITS: tuple[Units, ...] = get_args(Units)
 _IMPROVED: dict[str, Any] = {
     "units": "whitened",
@@ -52,7 +52,8 @@ class AutoencoderSettings:
         Whether both are measured on whitened parts, which a collapse of W^ cannot please.
     units
         Of the instruments: `standardised`, each divided by its standard deviation; `whitened`, their principal
-        components each divided by its own, so that reconstruction does not drown parts of small variance.
+        components each divided by its own, so that reconstruction does not drown parts of small variance; `centred`,
+        their own units.
     encoder, encoder_degree
         `mlp`, `residual` (with a linear map beside it), `linear` or `polynomial` (of that degree).
     decoder, decoder_degree
