@@ -259,8 +259,20 @@ class StationaryInstruments(Learner):
             noise=self.noise_variance,
         )
         asked = (trained, test) if everybody is None else (final_system, everybody)
+        accepted = p
+        if self.n_latent is not None:  # fewer may be asked for than pass: what passes does not shift
+            most, _ = choose_dimension(
+                trained,
+                test,
+                rejection=self.rejection,
+                tolerance=tolerance,
+                at_most=rank - shifts,
+                everybody=everybody,
+                noise=self.noise_variance,
+            )
+            accepted = max(p, most)
         still = still_directions(
-            *asked, p, rejection=self.rejection, tolerance=tolerance.covariance, noise=self.noise_variance
+            *asked, accepted, rejection=self.rejection, tolerance=tolerance.covariance, noise=self.noise_variance
         )
         still_shown = asked[0].basis @ still
         in_means_alone = shift_rank(everyone, still_shown, rejection=self.rejection, noise=self.noise_variance)
@@ -274,7 +286,7 @@ class StationaryInstruments(Learner):
             path=path,
             saturated=in_means_alone >= len(environments) - 1,
             shift_rank=shifts,
-            covariance_informative=still.shape[1] < rank - p,
+            covariance_informative=still.shape[1] < rank - accepted,
             means_alone=_leading(everyone, still_shown),
             n_null=final_system.n_null,
             trained_loadings=trained.basis[:, :p],
