@@ -216,7 +216,7 @@ def test_what_is_not_identified_is_named_with_what_would_identify_it() -> None:
 
 
 def test_fewer_than_pass_may_be_asked_for_without_a_doubt_about_identification():
-    """The second direction of W, set aside, moves by the error of learning alone; a shift in means alone still counts."""
+    """W2, set aside, moves by the error of learning alone; a shift of V in means alone still counts."""
     verdicts = [invarmr.StationaryInstruments(n_latent=1).fit(linear(seed), seed=seed).verdict for seed in range(20)]
     assert sum(verdict.status == "identified" for verdict in verdicts) >= 19
     design = invarmr.LatentDesign(mixing="poly1", shifts="mean", effects="asymmetric")
