@@ -72,8 +72,8 @@ def main() -> None:
     options = parse()
     out = Path(options.out)
     done = {(row["design"], int(row["seed"])) for row in read(out.with_suffix(".tsv"))}
-    for name in options.designs:
-        for seed in range(1, options.seeds + 1):
+    for seed in range(1, options.seeds + 1):
+        for name in options.designs:
             if (name, seed) not in done:
                 append(out.with_suffix(".tsv"), draw(name, seed))
     summary = summarise(read(out.with_suffix(".tsv")))

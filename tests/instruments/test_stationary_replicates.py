@@ -71,6 +71,25 @@ def test_one_by_one_where_the_rank_is_in_doubt_or_directions_are_many(columns, l
     assert all(item.n_null == len(columns) - 4 for item in found)
 
 
+@pytest.mark.parametrize("columns", [[0, 1, 2, 3, 0], [0, 1, 2, 3] * 3])
+@pytest.mark.parametrize("within", [False, True])
+def test_nothing_is_tested_where_the_number_is_given_and_the_split_is_the_same(columns, within, linear_study) -> None:
+    data = replicates(linear_study(2, n=300).cohort, 2, columns)
+    learner = invarmr.StationaryInstruments(n_latent=2, scale_within_environment=within)
+    for found, folds in zip(learner.fit_replicates(data), data, strict=True):
+        alone = learner.fit(folds)
+        assert (found.n_latent, found.path, found.instrument_names) == (2, (), alone.instrument_names)
+        for name in ("center", "loadings", "confounded_loadings", "eigenvalues"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(alone, name))
+        np.testing.assert_array_equal(found.leak.covariance, alone.leak.covariance)
+
+
+def test_a_number_beyond_the_rank_is_refused_as_by_fit(linear_study) -> None:
+    data = replicates(linear_study(2, n=300).cohort, 1, [0, 1, 2, 3, 0])
+    with pytest.raises(invarmr.InputError, match="n_latent must not exceed the rank"):
+        invarmr.StationaryInstruments(n_latent=5).fit_replicates(data)
+
+
 def test_few_directions_of_full_rank_are_learned_at_once(linear_study, monkeypatch) -> None:
     data = replicates(linear_study(2, n=300).cohort, 2)
     monkeypatch.setattr(stationary.StationaryInstruments, "_learn", None)

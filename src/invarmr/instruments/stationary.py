@@ -164,7 +164,7 @@ class StationaryInstruments(Learner):
                 held_out_only=self.held_out_only,
             )
         if splits is None:
-            return tuple(self.fit(folds) for folds in replicates)
+            return tuple(self._replicate(folds) for folds in replicates)
         names = tuple(replicates[0][0].columns[i].split(":", 1)[1] for i in columns)
         return tuple(
             LatentInstruments(
@@ -177,6 +177,28 @@ class StationaryInstruments(Learner):
                 leak=split.leak,
             )
             for split in splits
+        )
+
+    def _replicate(self, folds: Sequence[EnvironmentMoments]) -> LatentInstruments:
+        """One replicate; where the number is given, nothing is tested."""
+        if self.n_latent is None:
+            return self.fit(folds)
+        columns = folds[0].index("instrument")
+        everyone = merge_moments([fold.select(columns) for fold in folds])
+        with small_problems(len(columns)) as each:
+            system = solve_stationary(
+                everyone, within=bool(self.scale_within_environment), shrink=self.shrink, each=each
+            )
+        if self.n_latent > len(system.eigenvalues):
+            return self.fit(folds)
+        return LatentInstruments(
+            learner=self.name,
+            instrument_names=tuple(folds[0].columns[i].split(":", 1)[1] for i in columns),
+            center=everyone.grand_mean(),
+            loadings=system.basis[:, : self.n_latent],
+            confounded_loadings=system.basis[:, self.n_latent :],
+            eigenvalues=system.eigenvalues,
+            leak=leak_of(system, self.n_latent),
         )
 
     @classmethod
