@@ -48,6 +48,7 @@ bench: $(STAMP)  ## speed and memory, each as a ratio in one run
 validate: $(STAMP)  ## coverage and calibration by Monte Carlo, with binomial bands; long
 	$(BIN)/python validation/learning_error.py --seeds 400 --out validation/learning_error.json
 	$(BIN)/python validation/verdicts.py --out validation/results/verdicts
+	$(BIN)/python validation/dimension.py --out validation/results/dimension
 	$(BIN)/python validation/linear_recovery.py --seeds 20 --out validation/results/linear_recovery.json
 	$(BIN)/python validation/flow_design.py targets --out validation/results/flow_design.jsonl
 	$(BIN)/python validation/bootstrap_coverage.py --seeds 400 --out validation/results/bootstrap_coverage.json
