@@ -4,7 +4,8 @@
 
 Designs of the latent-instrument simulator, two environments, another mixing with every seed: poly1 (`stationary`),
 poly2 (`polynomial`), mlp (`flow`), symmetric and asymmetric effects, people per environment in the name. The number of
-latent instruments is chosen from the data, by every part for itself; `K parts` at the end of a name. Every draw is
+latent instruments is chosen from the data, by every part for itself; `K parts` in a name. The last design is `mlp` by
+`autoencoder`, which does not undo that mixing: its rows are expected to fail, and its maps to differ. Every draw is
 estimated twice from what was learned once: with W alone, and with the directions set aside partialled out (PO(V)),
 where the error of learning weighs most. Draws are appended to a JSON-lines file beside the output as they are made, and
 not made again by a later run.
@@ -35,6 +36,7 @@ LEARNERS = {
     "poly1": invarmr.StationaryInstruments,
     "poly2": invarmr.PolynomialInstruments,
     "mlp": invarmr.FlowInstruments,
+    "autoencoder": invarmr.AutoencoderInstruments,
 }
 SEEDS = {
     "poly1 asymmetric 500, 2 parts": 400,
@@ -46,6 +48,7 @@ SEEDS = {
     "poly1 asymmetric 10000, 5 parts": 200,
     "poly2 asymmetric 2000, 2 parts": 100,
     "mlp asymmetric 10000, 2 parts": 22,
+    "mlp asymmetric 10000, 2 parts, autoencoder": 6,
 }
 """Designs, and how many draws of each are made unless told otherwise."""
 WAYS = {"W": False, "PO(V)": True}
@@ -69,7 +72,7 @@ class Remembered:
 
 def draw(name: str, seed: int) -> dict:
     """One study: the cross-fitted interval, the plain one and the oracle's."""
-    rest, parts = name.split(", ")
+    rest, parts, *other = name.split(", ")
     mixing, effects, n = rest.split()
     design = invarmr.LatentDesign(mixing=mixing, effects=effects, n_samples=int(n), mixing_seed=seed)
     sample = invarmr.simulate_latent(design, seed=seed)
@@ -77,7 +80,7 @@ def draw(name: str, seed: int) -> dict:
     oracle = invarmr.TwoStageLeastSquares().fit(
         invarmr.IVDesign.from_cohort(sample.cohort_on(sample.latent_instrument))
     )
-    learner = Remembered(LEARNERS[mixing]())
+    learner = Remembered(LEARNERS[other[0] if other else mixing]())
     row = {
         "design": name,
         "seed": seed,
