@@ -189,12 +189,12 @@ def main() -> int:
                     stream.flush()
     cells = {name: [row for row in rows if row["design"] == name and row["seed"] < n] for name, n in wanted.items()}
     verdicts = [judge(cell, way) for cell in cells.values() for way in WAYS if cell]
-    print(f"{'design':32}way    draws  cover  band         rms z  length  plain    AR    LM   CLR  passed")
+    print(f"{'design':46}way    draws  cover  band         rms z  length  plain    AR    LM   CLR  passed")
     for item in verdicts:
         low, high = item["band"]
         shares = "".join(f"{share:6.3f}" for share in item["accepted"].values())
         print(
-            f"{item['design']:32}{item['way']:6}{item['draws']:6}{item['coverage']:7.3f}  {low:.3f}-{high:.3f}"
+            f"{item['design']:46}{item['way']:6}{item['draws']:6}{item['coverage']:7.3f}  {low:.3f}-{high:.3f}"
             f"{item['rms_z']:7.3f}{item['length_to_oracle']:8.2f}{item['plain_coverage']:7.3f}{shares}"
             f"  {item['passed']}"
         )
