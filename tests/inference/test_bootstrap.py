@@ -139,6 +139,23 @@ def test_replicates_have_the_moments_of_the_people_on_average() -> None:
     np.testing.assert_allclose(cross, whole.crossproduct, rtol=0.03)
 
 
+def test_how_many_are_learned_together_changes_nothing(cohort, monkeypatch) -> None:
+    design = learned(cohort)
+    whole = bootstrap(design, n_replicates=20)
+    monkeypatch.setattr("invarmr.inference.bootstrap._AT_ONCE", 7)
+    np.testing.assert_allclose(bootstrap(design, n_replicates=20).replicates, whole.replicates, rtol=1e-10)
+
+    class Counting:
+        def fit_replicates(self, replicates):
+            sizes.append(len(replicates))
+            return invarmr.StationaryInstruments.like(design.latent).fit_replicates(replicates)
+
+    sizes: list[int] = []
+    monkeypatch.setattr("invarmr.inference.bootstrap._MOST_NUMBERS", 3 * 10 * 2 * 6**2)
+    bootstrap(design, learner=Counting(), n_replicates=20)
+    assert sizes == [3] * 6 + [2]
+
+
 def test_what_cannot_be_bootstrapped_says_so(cohort) -> None:
     design = learned(cohort)
     with pytest.raises(InputError, match="n_replicates must be at least 20"):

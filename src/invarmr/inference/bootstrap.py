@@ -6,12 +6,13 @@ each; theta the estimate, theta*_b that of replicate b.
 A replicate draws, for every fold and environment, J blocks with replacement, merges their moments exactly, and hands
 the K folds to the learner and the whole to the estimator: nothing looks at the people again, so that a replicate costs
 the same for any n. Folds to learn from are drawn from the blocks of all such folds, and folds held out from those of
-all folds held out, so that tests on them stay tests, and folds differ by no more than chance. The
-interval has the quantiles of theta*_b as its ends. It keeps its level where the number of latent instruments is
-uncertain, because replicates with one direction more or fewer are part of it; an interval about theta with their
-spread does not, because theta itself then has one direction too many. Blocks of more than one person are a bootstrap
-of independent people: they are drawn at random. Sources: Efron (1979), Annals of Statistics 7:1; Efron & Tibshirani
-(1993), An Introduction to the Bootstrap, chapter 13.
+all folds held out, so that tests on them stay tests, and folds differ by no more than chance. A replicate has the noise
+of the people and that of drawing them, and its learner counts both (`StationaryInstruments.noise_variance`).
+
+The interval has the quantiles of theta*_b as its ends: where the number of latent instruments is uncertain, replicates
+with one direction more or fewer are part of it, and theta itself may have one too many. Blocks of more than one person
+are a bootstrap of independent people: they are drawn at random. Sources: Efron (1979), Annals of Statistics 7:1; Efron
+& Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
 """
 
 from __future__ import annotations
@@ -144,10 +145,10 @@ def bootstrap_effect(
     generator = np.random.default_rng(seed)
     pools = _blocks(cohort, latent, n_blocks, generator)
     found, numbers = [], []
-    for start in range(0, n_replicates, _AT_ONCE):
+    at_once = max(1, min(_AT_ONCE, int(_MOST_NUMBERS / sum(pool.size_of_replicate for pool in pools))))
+    for start in range(0, n_replicates, at_once):
         drawn = [
-            [fold for pool in pools for fold in pool.draw(generator)]
-            for _ in range(min(_AT_ONCE, n_replicates - start))
+            [fold for pool in pools for fold in pool.draw(generator)] for _ in range(min(at_once, n_replicates - start))
         ]
         for folds, latent in zip(drawn, learner.fit_replicates(drawn), strict=True):
             numbers.append(latent.n_latent)
@@ -183,9 +184,9 @@ def _again(
 
 
 _AT_ONCE = 50
-"""Replicates that are drawn and learned from together."""
+"""Replicates that are drawn and learned from together; fewer where so many columns would not fit in memory."""
 _MOST_NUMBERS = 3e7
-"""Entries of the moments of all blocks that are kept in memory."""
+"""Entries of the moments that are kept in memory: of all blocks, and of the replicates learned from together."""
 _FEWEST_BLOCKS = 5
 
 
@@ -231,6 +232,11 @@ class _Blocks:
             first=np.ascontiguousarray((first * counts[:, :, None]).transpose(1, 0, 2)),
             second=np.ascontiguousarray(second.reshape(*counts.shape, -1).transpose(1, 0, 2)),
         )
+
+    @property
+    def size_of_replicate(self) -> int:
+        """Entries of the moments of one replicate."""
+        return self.n_folds * len(self.environments) * len(self.columns) ** 2
 
     def draw(self, generator: np.random.Generator) -> tuple[EnvironmentMoments, ...]:
         """Moments of each fold in one replicate: every fold draws from all blocks, as folds draw from people."""
