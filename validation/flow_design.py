@@ -16,13 +16,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import pickle
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import invarmr
+from invarmr.diagnostics.invariance import LAW_TESTS
 from invarmr.instruments.flow_search import features, with_law
 from invarmr.instruments.represented import learn_from_features
 from invarmr.nn.maximum_likelihood import maximise
@@ -39,26 +42,51 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "spline, normal law": {"map": "spline", "law": "gaussian", "n_starts": 2},
     "spline, free spline law": {"map": "spline", "law": "free", "n_starts": 2},
 }
-
+FRONTS: dict[str, dict[str, Any]] = {
+    "linear front": {"n_components": 4},
+    "autoencoding front": {"n_components": 4, "front": "autoencoder"},
+}
+SETTINGS = {**VARIANTS, **FRONTS}
 
 BASE = {"mixing": "mlp", "shape": "gaussian", "mixing_seed": 0, "variant": "default"}
 KINDS = (("arcsinh", "gaussian"), ("residual", "gaussian"), ("mlp", "bounded"), ("mlp", "skewed"))
 STUDIES: dict[str, list[dict[str, Any]]] = {
     "targets": [{**BASE, "E": E, "seed": seed} for seed in range(20) for E in (2, 3)],
-    "mixings": [{**BASE, "E": E, "seed": 100, "mixing_seed": draw} for draw in range(1, 11) for E in (2, 3)],
-    "variants": [{**BASE, "E": E, "seed": s, "variant": name} for name in VARIANTS for s in range(2) for E in (2, 3)],
+    "mixings": [{**BASE, "E": E, "seed": 100 + draw, "mixing_seed": draw} for draw in range(1, 11) for E in (2, 3)],
+    "variants": [
+        {**BASE, "E": E, "seed": seed, "variant": name, "n": 2_500}
+        for name in VARIANTS
+        for seed in range(3)
+        for E in (2, 3)
+    ],
     "beyond": [
         {**BASE, "E": E, "seed": 100, "mixing": mixing, "shape": shape, "mixing_seed": draw}
         for mixing, shape in KINDS
         for draw in range(2)
         for E in (2, 3)
     ],
+    "rectangular": [
+        {**BASE, "E": E, "seed": 100 + draw, "mixing": mixing, "mixing_seed": draw, "variant": name}
+        for mixing, draws in (("wide", 5), ("wide arcsinh", 2))
+        for draw in range(1, draws + 1)
+        for E in (2, 3)
+        for name in FRONTS
+    ],
 }
 
 
 def smooth_mixing(name: str, latent: np.ndarray, seed: int) -> np.ndarray:
-    """Z of two smooth invertible mixings: B arcsinh(A u), and B (h + 0.6 tanh(C h)) with h = A u and |0.6 C| < 1."""
+    """Z of smooth mixings.
+
+    arcsinh: B arcsinh(A u), four columns. residual: B (h + 0.6 tanh(C h)), h = A u and |0.6 C| < 1, four columns. wide:
+    B LeakyReLU(A u), with twelve hidden units and twelve columns; `wide arcsinh` with arcsinh in its place.
+    """
     rng = np.random.default_rng([seed, 8])
+    if name.startswith("wide"):
+        A, B = rng.uniform(-1, 1, (4, 12)), rng.uniform(-1, 1, (12, 12))
+        h = latent @ (A / np.linalg.norm(A, axis=0))
+        h = np.where(h > 0, h, 0.2 * h) if name == "wide" else np.arcsinh(h)
+        return h @ (B / np.linalg.norm(B, axis=0))
     A, B, C = (rng.uniform(-1, 1, (4, 4)) for _ in range(3))
     h = latent @ (A / np.linalg.norm(A, axis=0))
     h = np.arcsinh(h) if name == "arcsinh" else h + 0.6 * np.tanh(1.5 * h @ (C / np.linalg.norm(C, 2)))
@@ -74,7 +102,7 @@ def draw(cell: dict[str, Any], effects: str) -> tuple[invarmr.Cohort, Any]:
         mixing_seed=cell["mixing_seed"],
         effects=effects,  # type: ignore[arg-type]
     )
-    sample = invarmr.simulate_latent(design, seed=cell["seed"])
+    sample = invarmr.simulate_latent(design, seed=cell["seed"], n_samples=cell.get("n"))
     if cell["mixing"] == "mlp":
         return sample.cohort, sample
     latent = np.hstack([sample.confounded_part, sample.latent_instrument])
@@ -103,22 +131,56 @@ def biases(instrument: np.ndarray, samples: dict[str, Any], label: str) -> dict[
     return out
 
 
-def run(cell: dict[str, Any]) -> dict[str, Any]:
+REJECTING = ("Sargan J", "Cochran Q over environments", *LAW_TESTS)
+
+
+def said(
+    latent: invarmr.LatentInstruments, cohorts: dict[str, invarmr.Cohort], seed: int, label: str
+) -> dict[str, Any]:
+    """What `diagnose` says of LIML with these instruments in both designs, and the p-values that can reject."""
+    out: dict[str, Any] = {}
+    for effects, cohort in cohorts.items():
+        if not latent.n_latent:
+            out[f"{label}verdict_{effects}"] = latent.verdict.status
+            continue
+        design = invarmr.IVDesign.from_cohort(cohort, latent)
+        estimate = invarmr.LimitedInformationML().fit(design)
+        found = invarmr.diagnose(design, estimate, seed=seed)
+        out[f"{label}liml_{effects}"] = [estimate.estimate, estimate.std_error]
+        out[f"{label}verdict_{effects}"] = found.verdict.status
+        out[f"{label}tests_{effects}"] = {
+            check.test: check.p_value for check in found.checks if check.test in REJECTING
+        }
+    return out
+
+
+def run(cell: dict[str, Any], keep: Path | None = None) -> dict[str, Any]:
     """One fit: p^ chosen from data; p = 2 set; p = 2 as the likelihood alone splits the features (not polished)."""
-    cohort, _ = draw(cell, "symmetric")
-    samples = {effects: draw(cell, effects)[1] for effects in ("symmetric", "asymmetric")}
-    learner = invarmr.FlowInstruments(**VARIANTS[cell["variant"]])
+    drawn = {effects: draw(cell, effects) for effects in ("symmetric", "asymmetric")}
+    cohorts = {effects: cohort for effects, (cohort, _) in drawn.items()}
+    samples = {effects: sample for effects, (_, sample) in drawn.items()}
+    cohort = cohorts["symmetric"]
+    learner = invarmr.FlowInstruments(**SETTINGS[cell["variant"]])
     started, wall = time.process_time(), time.perf_counter()
     latent = learner.fit(cohort, seed=cell["seed"])
     out: dict[str, Any] = {"seconds": time.process_time() - started, "wall": time.perf_counter() - wall}
     found = latent.representation
+    if keep is not None:
+        keep.mkdir(exist_ok=True)
+        name = "_".join(str(value) for value in cell.values()).replace(" ", "-").replace(",", "")
+        (keep / f"{name}.pkl").write_bytes(pickle.dumps((cell, found)))
     out.update(n_latent=latent.n_latent, verdict=latent.verdict.status, steps=latent.settings["steps"])
+    out["reconstruction"] = latent.settings["reconstruction"]
+    out["path"] = [asdict(step) for step in latent.path]
     if latent.n_latent:
         out.update(biases(latent.latent_instrument, samples, ""))
+    out.update(said(latent, cohorts, cell["seed"], ""))
     two = learn_from_features(cohort, found, learner="flow", settings={}, n_latent=2, seed=cell["seed"])
     out.update(biases(two.latent_instrument, samples, "two_"))
+    out.update(said(two, cohorts, cell["seed"], "two_"), two_path=[asdict(step) for step in two.path])
     Z = cohort.instruments.read(np.arange(cohort.n_samples))
-    z = (Z - found.centre) @ found.front
+    coded = Z if found.flattening is None else found.flattening.apply(Z)
+    z = (coded - found.centre) @ found.front
     rows = [_tensor(z[cohort.environment == e]) for e in range(cell["E"])]
     raw = with_law(found.flow, rows, 2, "gaussian", seed=0)
     maximise(raw, rows, iterations=100)
@@ -143,13 +205,13 @@ def done(out: Path) -> dict[str, dict[str, Any]]:
     return {json.dumps(entry["cell"], sort_keys=True): entry for entry in entries}
 
 
-def compute(study: str, limit: int | None, out: Path, where: dict[str, str]) -> None:
+def compute(study: str, limit: int | None, out: Path, where: dict[str, str], keep: Path | None) -> None:
     """Fit what is missing, at most `limit` fits."""
     known = done(out)
     wanted = [cell for cell in STUDIES[study] if all(str(cell[key]) == value for key, value in where.items())]
     left = [cell for cell in wanted if json.dumps(cell, sort_keys=True) not in known][:limit]
     for cell in left:
-        entry = {"cell": cell, **run(cell)}
+        entry = {"cell": cell, **run(cell, keep)}
         with out.open("a") as file:
             file.write(json.dumps(entry) + "\n")
         found = " ".join(f"{key} {entry.get(key, float('nan')):+.4f}" for key in TARGETS)
@@ -240,12 +302,15 @@ def report(out: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=["targets", "mixings", "variants", "beyond", "report"])
+    parser.add_argument("study", choices=[*STUDIES, "report"])
     parser.add_argument("--limit", type=int, help="at most so many fits")
     parser.add_argument("--where", nargs="*", default=[], metavar="KEY=VALUE", help="only such fits: E=2 seed=0")
     parser.add_argument("--out", type=Path, default=Path("flow_design.jsonl"), help="where the fits are kept")
+    parser.add_argument("--keep", type=Path, help="a folder for the learned maps, which flow_alarms.py reads")
     options = parser.parse_args()
     if options.study == "report":
         report(options.out)
     else:
-        compute(options.study, options.limit, options.out, dict(item.split("=", 1) for item in options.where))
+        compute(
+            options.study, options.limit, options.out, dict(item.split("=", 1) for item in options.where), options.keep
+        )

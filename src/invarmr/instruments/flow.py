@@ -9,8 +9,8 @@ is done with u. See `nn/flows.py` for the densities, and docs/methods/flow.md fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal, final, get_args
 
 import numpy as np
@@ -21,9 +21,10 @@ from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.data.moments import EnvironmentMoments
-from invarmr.data.representation import Representation
+from invarmr.data.representation import Representation, represent
 from invarmr.errors import InputError, first_few
 from invarmr.instruments.base import Learner, assign_folds
+from invarmr.instruments.flow_front import Flattening, learn_flattening
 from invarmr.instruments.flow_search import FlowStep, SearchSettings, likelihood_path, search_flow
 from invarmr.instruments.represented import learn_from_features, training_people
 from invarmr.instruments.stationary_system import solve_stationary
@@ -33,6 +34,7 @@ __all__ = ["FlowInstruments", "FlowRepresentation", "TrainedFlow"]
 
 MapName = Literal["auto", "leaky", "spline"]
 LawName = Literal["auto", "gaussian", "shared", "free"]
+FrontName = Literal["linear", "autoencoder"]
 
 _MOST_COLUMNS = 30
 _LEAST_PEOPLE = 50
@@ -45,19 +47,23 @@ class FlowRepresentation(Representation):
     Parameters
     ----------
     centre, front
-        (d,) and (d, r): z = (Z - centre) front.
+        (d,) and (d, r): z = (Z - centre) front, Z the instruments or their code.
     flow
         The trained flow of z.
+    flattening
+        From instruments to their code; None: there is none.
     """
 
-    def __init__(self, centre: FloatArray, front: FloatArray, flow: Flow) -> None:
-        self.centre, self.front, self.flow = centre, front, flow.eval()
+    def __init__(self, centre: FloatArray, front: FloatArray, flow: Flow, flattening: Flattening | None = None) -> None:
+        self.centre, self.front, self.flow, self.flattening = centre, front, flow.eval(), flattening
         self.feature_names = tuple(f"u{j + 1}" for j in range(front.shape[1]))
 
     @torch.no_grad()
     def apply(self, instrument: FloatArray) -> FloatArray:
         """Features (n, r) of instruments (n, d)."""
         device = next(self.flow.parameters()).device
+        if self.flattening is not None:
+            instrument = self.flattening.apply(instrument)
         z = torch.from_numpy((instrument - self.centre) @ self.front).to(device)
         values: FloatArray = self.flow.map(z)[0].cpu().numpy()
         return values
@@ -76,11 +82,15 @@ class TrainedFlow:
         The flows that were tried, in order.
     standardised
         z of the people in the training folds and of those held out, one tensor per environment each.
+    reconstruction
+        Of the autoencoding front: its width, and the share of variance that it and as many principal components leave
+        unexplained. Empty for a linear one.
     """
 
     representation: FlowRepresentation
     steps: tuple[FlowStep, ...]
     standardised: tuple[list[Tensor], list[Tensor]]
+    reconstruction: Mapping[str, float]
 
 
 @final
@@ -107,8 +117,11 @@ class FlowInstruments(Learner):
     iterations
         At most so many iterations of L-BFGS in a fit.
     n_components
-        Learn from this many principal components of the standardised instruments (linear front for more columns than
-        latent variables); None: from all directions that vary.
+        For more columns than latent variables: learn from a code of so many numbers. None: from all directions that
+        vary.
+    front
+        What gives the code. `linear`: the principal components of the standardised instruments. `autoencoder`: an
+        invertible network that flattens the surface on which the instruments lie, for a surface too curved for that.
     n_folds, n_held_out
         As in `StationaryInstruments`. The flow learns from the other folds, of which the last chooses between flows.
     device
@@ -139,19 +152,25 @@ class FlowInstruments(Learner):
     n_starts: int | None = None
     iterations: int = 300
     n_components: int | None = None
+    front: FrontName = "linear"
     n_folds: int = 10
     n_held_out: int = 3
     device: str = "cpu"
     name: ClassVar[str] = "flow"
 
     def __post_init__(self) -> None:
-        for name, kinds in (("map", MapName), ("law", LawName)):
+        for name, kinds in (("map", MapName), ("law", LawName), ("front", FrontName)):
             if getattr(self, name) not in get_args(kinds):
                 raise InputError(f"{name} must be one of {first_few(get_args(kinds))}, but is {getattr(self, name)!r}.")
         for name in ("n_latent", "n_layers", "n_starts", "iterations", "n_components"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, but is {value}.")
+        if self.front == "autoencoder" and self.n_components is None:
+            raise InputError(
+                "front 'autoencoder' must be told n_components, the number of latent variables (valid and confounded "
+                "together) that the instruments are a function of."
+            )
         if not 2 <= self.n_held_out <= self.n_folds - 2:
             raise InputError(
                 "n_held_out must be at least two, and leave at least two of the n_folds folds to learn from, "
@@ -182,6 +201,7 @@ class FlowInstruments(Learner):
             **{name: getattr(self, name) for name in self.__dataclass_fields__},
             "method": self.name,
             "steps": [asdict(step) for step in trained.steps],
+            "reconstruction": dict(trained.reconstruction),
         }
         n_latent = self.n_latent
         if n_latent is None:
@@ -222,13 +242,17 @@ class FlowInstruments(Learner):
             raise InputError(
                 f"At least two environments are required to learn, but there is only {cohort.environments[0]}."
             )
-        if cohort.instrument_kind == "genotype" and self.n_components is None:
+        if cohort.instrument_kind == "genotype" and (self.n_components is None or self.front != "linear"):
             raise InputError(
-                "Allele counts are discrete and have no density, which the flow needs. Give n_components to learn from "
-                "principal components of many variants, which are nearly continuous, or use learner 'stationary'."
+                "Allele counts are discrete and have no density, which the flow needs. Give n_components, with the "
+                "linear front, to learn from principal components of many variants, which are nearly continuous, or "
+                "use learner 'stationary'."
             )
         people, held_out = training_people(cohort, seed=seed, n_folds=self.n_folds, n_held_out=self.n_held_out)
-        centre, front = self._front(cohort, people)
+        flattening, reconstruction = self._flattening(cohort, people, seed=seed, device=device)
+        if flattening is not None:
+            cohort = _coded(cohort, flattening)
+        centre, front = self._front(cohort, people, None if flattening is not None else self.n_components)
         _check_people(cohort, people, front.shape[1])
         fold = assign_folds(cohort.environment, n_folds=self.n_folds, seed=seed, sample_ids=cohort.sample_ids)
         last = fold == self.n_folds - self.n_held_out - 1
@@ -248,16 +272,34 @@ class FlowInstruments(Learner):
         flow, steps = search_flow(
             rows(people[~last[people]]), rows(people[last[people]]), search, n_latent=self.n_latent, rng=rng
         )
-        representation = FlowRepresentation(centre, front, flow)
-        return TrainedFlow(representation, steps, (rows(people), rows(held_out)))
+        representation = FlowRepresentation(centre, front, flow, flattening)
+        return TrainedFlow(representation, steps, (rows(people), rows(held_out)), reconstruction)
 
-    def _front(self, cohort: Cohort, people: IntArray) -> tuple[FloatArray, FloatArray]:
+    def _flattening(
+        self, cohort: Cohort, people: IntArray, *, seed: int, device: torch.device
+    ) -> tuple[Flattening | None, Mapping[str, float]]:
+        """The autoencoding front of the training people; None where the front is linear or every column enters."""
+        d = len(cohort.instrument_names)
+        width = self.n_components
+        if self.front == "linear" or width is None or width == d:
+            return None, {}
+        if not width < d <= _MOST_COLUMNS:
+            raise InputError(
+                f"front 'autoencoder' learns a code of n_components numbers from more columns than that, and at most "
+                f"{_MOST_COLUMNS}, but there are {d} and n_components is {width}."
+            )
+        _check_people(cohort, people, d)
+        codes = cohort.environment[people]
+        rows = [cohort.instruments.read(people[codes == e]).astype(np.float64) for e in range(len(cohort.environments))]
+        return learn_flattening(rows, width, rng=np.random.default_rng([seed, 5]), device=device)
+
+    def _front(self, cohort: Cohort, people: IntArray, n_components: int | None) -> tuple[FloatArray, FloatArray]:
         """Centre (d,) and front (d, r) of the training people: null directions dropped, rotated by `stationary`."""
         moments = cohort.moments_of(people)
         moments = moments.select(moments.index("instrument"))
         front: FloatArray = np.eye(len(moments.columns))
-        if self.n_components is not None:
-            front = _principal_components(moments, self.n_components)
+        if n_components is not None:
+            front = _principal_components(moments, n_components)
         system = solve_stationary(_projected(moments, front), within=False)
         front = front @ system.basis
         rank = front.shape[1]
@@ -273,6 +315,18 @@ class FlowInstruments(Learner):
             )
         total = np.einsum("ir,ij,jr->r", front, _total_covariance(moments), front)
         return moments.grand_mean(), front / np.sqrt(total)
+
+
+def _coded(cohort: Cohort, flattening: Flattening) -> Cohort:
+    """The same people with the code as instruments."""
+    return replace(
+        cohort,
+        instruments=represent(cohort.instruments, flattening),
+        instrument_names=flattening.feature_names,
+        instrument_kind="score",
+        weights=None,
+        observed=cohort,
+    )
 
 
 def _gaussian(trained: TrainedFlow) -> bool:
