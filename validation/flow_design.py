@@ -60,9 +60,9 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
         for E in (2, 3)
     ],
     "beyond": [
-        {**BASE, "E": E, "seed": 100, "mixing": mixing, "shape": shape, "mixing_seed": draw}
-        for mixing, shape in KINDS
+        {**BASE, "E": E, "seed": 100 + draw, "mixing": mixing, "shape": shape, "mixing_seed": draw, "n": 2_500}
         for draw in range(2)
+        for mixing, shape in KINDS
         for E in (2, 3)
     ],
     "rectangular": [

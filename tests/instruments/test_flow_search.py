@@ -9,6 +9,7 @@ import torch
 from invarmr.instruments.flow_search import (
     SearchSettings,
     _Ladder,
+    _with_bends_redrawn,
     features,
     likelihood_path,
     mardia_p,
@@ -96,6 +97,25 @@ def test_restarts_find_the_bends_and_normal_features_end_the_ladder() -> None:
     np.testing.assert_allclose(slopes.numpy(), 5, rtol=0.3)
     before = mardia_p([z.numpy() for z in validation])
     assert before < 1e-6 < mardia_p(features(flow, validation))
+
+
+def test_a_bend_in_a_wrong_place_is_drawn_anew() -> None:
+    """A straight bend, far from the people, has no gradient: ascent stays there, and drawing it anew leads out."""
+    rows, fresh = mixed(1, slope=0.2, n=500), mixed(2, slope=0.2, n=500)
+    flow = Flow(LeakyMap(3, 1, torch.Generator().manual_seed(3)), GaussianLaw(3, 0, 2))
+    with torch.no_grad():
+        B = torch.from_numpy(np.random.default_rng(3).normal(size=(2, 3, 3))[1])
+        flow.map.C[0].copy_(torch.linalg.inv(B).T * 4)
+        flow.map.b[0].copy_(torch.tensor([0.0, 0.0, 40.0]))
+        flow.map.a[0].copy_(torch.tensor([np.log(5), np.log(5), 0.0]))
+        flow.map.set_width(0.1)
+    maximise(flow, rows, iterations=100)
+    stuck = float(torch.cat(flow.likelihood(fresh)).mean())
+    freed = _with_bends_redrawn(flow, rows, 100, np.random.default_rng(1))
+    assert float(torch.cat(freed.likelihood(fresh)).mean()) > stuck + 0.1
+    assert mardia_p(features(freed, fresh)) > 0.001 > mardia_p(features(flow, fresh))
+    again = _with_bends_redrawn(freed, rows, 100, np.random.default_rng(2))
+    assert float(torch.cat(again.likelihood(rows)).mean()) >= float(torch.cat(freed.likelihood(rows)).mean()) - 1e-3
 
 
 def test_richer_flows_are_tried_where_features_are_not_normal() -> None:

@@ -159,3 +159,14 @@ def _label(law: SplineLaw, e: int) -> torch.Tensor | None:
     if not law.context:
         return None
     return torch.nn.functional.one_hot(torch.tensor(e), law.context).double()
+
+
+def test_one_bend_is_drawn_anew_and_the_others_stay() -> None:
+    map = LeakyMap(3, 2, torch.Generator().manual_seed(1))
+    before = [[x.detach().clone() for x in parameter] for parameter in (map.C, map.b, map.a)]
+    map.redraw(1, 2, torch.Generator().manual_seed(2))
+    for old, new in zip(before, (map.C, map.b, map.a), strict=True):
+        assert torch.equal(old[0], new[0])
+        assert torch.equal(old[1][:2], new[1][:2])
+        assert not torch.equal(old[1][2], new[1][2])
+    assert float(map.C[1][2].detach().norm()) == pytest.approx(1)

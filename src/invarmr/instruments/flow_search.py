@@ -34,6 +34,10 @@ _NORMAL = 0.001
 _STANDARD_ERRORS = 2.0
 _STANDARD_ERRORS_OF_PATH = 3.0
 _ROWS_OF_SPLINES = 4_000
+_NARROW = 0.1
+_MOST_REDRAWN = 12
+_LEAST_GAIN = 0.003
+"""Gain of mean log density that a bend drawn anew must bring."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,8 @@ def _climb_leaky(ladder: _Ladder, settings: SearchSettings, rng: np.random.Gener
         warm = copy.deepcopy(ladder.flow) if ladder.steps else None
         n_starts = settings.n_starts if warm is None else max(1, settings.n_starts // 3)
         flow = _best_leaky(ladder.training, depth, n_starts, settings.iterations, warm, rng)
+        if mardia_p(features(flow, ladder.validation)) < _NORMAL:
+            flow = _with_bends_redrawn(flow, ladder.training, settings.iterations, rng)
         if not ladder.offer(flow, map="leaky", n_layers=depth, law="gaussian") or ladder.normal:
             break
 
@@ -186,7 +192,7 @@ def _best_leaky(
         flow = Flow(LeakyMap(d, depth, _generator(rng)), GaussianLaw(d, 0, E)).to(training[0].device)
         tried.append((_anneal(flow, few, _WIDTHS, 40), start, flow))
     tried = sorted(tried, key=lambda item: -item[0])[: max(1, n_starts // 4)]
-    second = [(_anneal(flow, some, (0.1,), 60), start, flow) for _, start, flow in tried]
+    second = [(_anneal(flow, some, (_NARROW,), 60), start, flow) for _, start, flow in tried]
     if warm is not None and isinstance(warm.map, LeakyMap):
         extra = LeakyMap(d, 1, _generator(rng)).to(training[0].device)
         for a in extra.a:
@@ -197,6 +203,46 @@ def _best_leaky(
     _leaky(best.map).free_width(True)
     maximise(best, training, iterations=iterations)
     return best
+
+
+def _with_bends_redrawn(flow: Flow, training: Sequence[Tensor], iterations: int, rng: np.random.Generator) -> Flow:
+    """Out of a poor local maximum: the weakest bends are drawn anew one at a time, as long as that gains.
+
+    A poor maximum has most bends in the right place, and one or two that are nearly straight or in a wrong one, which
+    no gradient leads away from.
+    """
+    few = [z[:_FEW] for z in training]
+    best = copy.deepcopy(flow)
+    reached, redrawn = _anneal(best, few, (_NARROW,), 60), False
+    for _ in range(_MOST_REDRAWN):
+        strength = torch.stack([a.detach().abs() for a in _leaky(best.map).a]).flatten().cpu().numpy()
+        weakest = np.argsort(strength, kind="stable")
+        for bend in [*weakest[[0, 0, 1, 0]], *rng.permutation(weakest)[:2]]:
+            value, found = _redrawn(best, few, int(bend), rng)
+            if value > reached + _LEAST_GAIN:
+                reached, best, redrawn = value, found, True
+                break
+        else:
+            break
+    if not redrawn:
+        return flow
+    _anneal(best, [z[:_SOME] for z in training], (_NARROW,), 60)
+    _leaky(best.map).free_width(True)
+    maximise(best, training, iterations=iterations)
+    return best
+
+
+def _redrawn(flow: Flow, rows: Sequence[Tensor], bend: int, rng: np.random.Generator) -> tuple[float, Flow]:
+    """A copy with one bend drawn anew, wide at first; and the likelihood reached."""
+    flow = copy.deepcopy(flow)
+    map = _leaky(flow.map)
+    layer, unit = divmod(bend, len(map.a[0]))
+    map.redraw(layer, unit, _generator(rng))
+    reached = -np.inf
+    for width in (*_WIDTHS, _NARROW):
+        map.log_s[layer].data[unit] = np.log(width)
+        reached = maximise(flow, rows, iterations=30)
+    return reached, flow
 
 
 def _leaky(map: InvertibleMap) -> LeakyMap:

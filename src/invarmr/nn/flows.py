@@ -80,6 +80,15 @@ class LeakyMap(InvertibleMap):
         for mine, theirs in ((self.C, other.C), (self.b, other.b), (self.a, other.a), (self.log_s, other.log_s)):
             mine.extend(theirs)
 
+    @torch.no_grad()
+    def redraw(self, layer: int, unit: int, generator: torch.Generator) -> None:
+        """Draw one bend anew: its direction, place and strength."""
+        d = self.C[layer].shape[0]
+        x = torch.randn(d + 2, generator=generator, dtype=torch.float64).to(self.C[layer])
+        self.C[layer][unit] = x[:d] / x[:d].norm()
+        self.b[layer][unit] = x[d] / 2
+        self.a[layer][unit] = x[d + 1] / 2
+
     def free_width(self, free: bool) -> None:
         """Whether the widths are searched for."""
         for log_s in self.log_s:
