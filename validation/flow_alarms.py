@@ -1,6 +1,7 @@
 """Whether the held-out tests reject a flow that is right too often: fresh held-out people for maps that were learned.
 
     python validation/flow_design.py mixings --keep maps --out flow_design.jsonl
+    python validation/flow_design.py targets --where E=3 seed=8 --keep maps --out flow_design.jsonl      # and seed=19
     python validation/flow_alarms.py maps --draws 150 --out flow_alarms.json
 
 A map is learned once; whether its held-out people speak against it is then chance, of the people and of the map. For
@@ -54,7 +55,7 @@ def alarms(cell: dict[str, Any], representation: Any, draws: int) -> dict[str, l
 
     sample = invarmr.simulate_latent(design, seed=cell["seed"])
     environment = sample.cohort.environment
-    fold = assign_folds(environment, n_folds=10, seed=cell["seed"], sample_ids=sample.sample_ids)
+    fold = assign_folds(environment, n_folds=10, seed=cell["seed"], sample_ids=sample.cohort.sample_ids)
     systems = {
         name: solve_stationary(moments(u[fold < 7], environment[fold < 7], E), within=False)
         for name, u in seen(sample).items()

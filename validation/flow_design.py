@@ -4,11 +4,13 @@
     python validation/flow_design.py mixings           other draws of the network, one data seed each
     python validation/flow_design.py variants          maps, laws, restarts, polish: a few seeds each
     python validation/flow_design.py beyond            smooth mixings that are no such network; not normal latents
+    python validation/flow_design.py rectangular       twelve columns on a curved surface: two fronts
     python validation/flow_design.py report            prints the tables from what was computed
 
 Every fit is one line of `flow_design.jsonl` (`--out`); lines that exist are not computed again, so a run may
 be interrupted. `report` also writes `flow_design.json`, a verdict for each target over
-the fits that gave an estimate (`estimated` of `fits`: where held-out people reject every p there is none).
+the fits that gave an estimate (`estimated` of `fits`: where held-out people reject every p there is none), and
+`flow_design_tables.json`, the other studies fit by fit.
 Symmetric and asymmetric effects share Z, so one fit serves both. Seconds are those of the processor, over all threads.
 """
 
@@ -273,7 +275,7 @@ def report_targets(results: dict[str, Any], study: str) -> dict[str, Any]:
 
 
 def report_rest(results: dict[str, Any]) -> None:
-    """Tables of the variants, and of the designs beyond."""
+    """Table of the variants."""
     print(f"\n{HEAD.format('variants, p = 2 set').replace('p^', 'LL')}\n{RULE}")
     for variant in VARIANTS:
         for E in (2, 3):
@@ -282,13 +284,57 @@ def report_rest(results: dict[str, Any]) -> None:
                 seconds = np.mean([entry["seconds"] for entry in found])
                 cells = f"{variant}, E = {E} | {len(found)} | {density:.3f} | {row(found, 'two_')} | {seconds:.0f}"
                 print(f"| {cells} |")
-    print(f"\n{HEAD.format('beyond, p = 2 set').replace('fits', 'verdict')}\n{RULE}")
-    for cell in STUDIES["beyond"]:
-        for entry in found_in(results, "beyond", **cell):
-            name = f"{cell['mixing']}, {cell['shape']}, draw {cell['mixing_seed']}, E = {cell['E']}"
-            flow = f"{kept(entry)['map']} {kept(entry)['n_layers']}, {kept(entry)['law']}"
-            cells = f"{entry['verdict']} | {entry['n_latent']} | {row([entry], 'two_')} | {entry['seconds']:.0f}"
-            print(f"| {name}: {flow} | {cells} |")
+
+
+def cells_table(results: dict[str, Any], study: str) -> list[dict[str, Any]]:
+    """One row per fit and design: the flow taken, the verdict, LIML and its standard error, leakage, with p^ chosen."""
+    rows = []
+    for cell in STUDIES[study]:
+        for entry in found_in(results, study, **cell):
+            last = kept(entry)
+            for effects in ("symmetric", "asymmetric"):
+                estimate, std_error = entry.get(f"liml_{effects}", (None, None))
+                rows.append(
+                    {
+                        "mixing": cell["mixing"],
+                        "shape": cell["shape"],
+                        "draw": cell["mixing_seed"],
+                        "E": cell["E"],
+                        "variant": cell["variant"],
+                        "effects": effects,
+                        "flow": f"{last['map']} {last['n_layers']}, {last['law']}",
+                        "normal_p": last["normal_p"],
+                        "n_latent": entry["n_latent"],
+                        "verdict": entry[f"verdict_{effects}"],
+                        "failed": {
+                            test: p
+                            for test, p in entry.get(f"tests_{effects}", {}).items()
+                            if p is not None and p < 0.01
+                        },
+                        "bias": None if estimate is None else estimate - 1.0,
+                        "std_error": std_error,
+                        "observed_bias": entry[f"observed_bias_{effects}"],
+                        "two_bias": entry[f"two_bias_{effects}"],
+                        "two_leakage": entry["two_leakage"],
+                        "seconds": entry["seconds"],
+                    }
+                )
+    return rows
+
+
+def variants_table(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Means over seeds, with p = 2 set."""
+    rows = []
+    for variant in VARIANTS:
+        for E in (2, 3):
+            if found := found_in(results, "variants", E=E, variant=variant):
+                means = {
+                    name: float(np.mean([entry[name] for entry in found]))
+                    for name in ("two_bias_symmetric", "two_bias_asymmetric", "two_leakage", "two_recovery", "seconds")
+                }
+                density = float(np.mean([kept(entry)["validation"] for entry in found]))
+                rows.append({"variant": variant, "E": E, "fits": len(found), "validation": density, **means})
+    return rows
 
 
 def report(out: Path) -> None:
@@ -297,6 +343,9 @@ def report(out: Path) -> None:
     verdicts = {**report_targets(results, "targets"), **report_targets(results, "mixings")}
     report_rest(results)
     out.with_suffix(".json").write_text(json.dumps(verdicts, indent=2) + "\n")
+    tables = {study: cells_table(results, study) for study in ("mixings", "beyond", "rectangular")}
+    tables["variants"] = variants_table(results)
+    out.with_name(out.stem + "_tables.json").write_text(json.dumps(tables, indent=1) + "\n")
     print(json.dumps(verdicts, indent=2))
 
 

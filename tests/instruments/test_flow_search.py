@@ -101,7 +101,7 @@ def test_restarts_find_the_bends_and_normal_features_end_the_ladder() -> None:
 
 def test_a_bend_in_a_wrong_place_is_drawn_anew() -> None:
     """A straight bend, far from the people, has no gradient: ascent stays there, and drawing it anew leads out."""
-    rows, fresh = mixed(1, slope=0.2, n=500), mixed(2, slope=0.2, n=500)
+    rows, fresh = mixed(1, slope=0.2, n=300), mixed(2, slope=0.2, n=300)
     flow = Flow(LeakyMap(3, 1, torch.Generator().manual_seed(3)), GaussianLaw(3, 0, 2))
     with torch.no_grad():
         B = torch.from_numpy(np.random.default_rng(3).normal(size=(2, 3, 3))[1])

@@ -62,7 +62,7 @@ class Flattening(Representation):
     def apply(self, instrument: FloatArray) -> FloatArray:
         """Code (n, r) of instruments (n, d)."""
         device = next(self.map.parameters()).device
-        values: FloatArray = self.map(torch.from_numpy((instrument - self.centre) / self.scale).to(device))[0]
+        values: Tensor = self.map(torch.from_numpy((instrument - self.centre) / self.scale).to(device))[0]
         return np.asarray((values.cpu().numpy() - self.mean) @ self.basis)
 
     @torch.no_grad()
