@@ -45,7 +45,7 @@ class Flattening(Representation):
     Parameters
     ----------
     centre, scale
-        (d,) of the instruments.
+        (d,) of the instruments; a scale of 0 marks a constant column, which has no part in z.
     map
         T.
     mean, basis
@@ -62,7 +62,7 @@ class Flattening(Representation):
     def apply(self, instrument: FloatArray) -> FloatArray:
         """Code (n, r) of instruments (n, d)."""
         device = next(self.map.parameters()).device
-        values: Tensor = self.map(torch.from_numpy((instrument - self.centre) / self.scale).to(device))[0]
+        values: Tensor = self.map(torch.from_numpy(self._standardised(instrument)).to(device))[0]
         return np.asarray((values.cpu().numpy() - self.mean) @ self.basis)
 
     @torch.no_grad()
@@ -70,12 +70,18 @@ class Flattening(Representation):
         """Instruments (n, d) of codes (n, r)."""
         device = next(self.map.parameters()).device
         z = self.map.inverse(torch.from_numpy(code @ self.basis.T + self.mean).to(device))
-        return np.asarray(z.cpu().numpy() * self.scale + self.centre)
+        out = np.tile(self.centre, (len(code), 1))
+        out[:, self.scale > 0] += z.cpu().numpy() * self.scale[self.scale > 0]
+        return out
+
+    def _standardised(self, instrument: FloatArray) -> FloatArray:
+        varies = self.scale > 0
+        return np.asarray((instrument[:, varies] - self.centre[varies]) / self.scale[varies])
 
     def unexplained(self, instrument: FloatArray) -> float:
         """Share of the variance of standardised instruments (n, d) that the decoder does not give back."""
-        z = (instrument - self.centre) / self.scale
-        back = (self.decode(self.apply(instrument)) - self.centre) / self.scale
+        z = self._standardised(instrument)
+        back = self._standardised(self.decode(self.apply(instrument)))
         return float(np.sum((z - back) ** 2) / np.sum((z - z.mean(axis=0)) ** 2))
 
 
@@ -95,8 +101,11 @@ def learn_flattening(
     """
     everyone = np.vstack(rows)
     centre, scale = everyone.mean(axis=0), everyone.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
-    z = [torch.from_numpy((Z - centre) / scale).to(device) for Z in rows]
+    scale = np.where(scale > 1e-10 * np.abs(centre), scale, 0.0)
+    varies = scale > 0
+    standardised = (everyone[:, varies] - centre[varies]) / scale[varies]
+    ends = np.cumsum([len(Z) for Z in rows])[:-1]
+    z = [torch.from_numpy(x).to(device) for x in np.split(standardised, ends)]
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     map = _flatten(z, generator)
     with torch.no_grad():
@@ -104,7 +113,7 @@ def learn_flattening(
     mean = values.mean(axis=0)
     basis = np.linalg.eigh(np.cov(values.T))[1][:, ::-1][:, :width]
     front = Flattening(centre, scale, map, mean, np.ascontiguousarray(basis))
-    spread = np.linalg.eigvalsh(np.cov(((everyone - centre) / scale).T))
+    spread = np.linalg.eigvalsh(np.cov(standardised.T))
     judged = everyone[rng.permutation(len(everyone))[:_JUDGED]]
     return front, {
         "width": float(width),
