@@ -103,7 +103,7 @@ def latent(
     n_instruments: int | None = None,
     mixing_seed: int = 0,
     part: Literal["training", "validation", "test"] = "training",
-    learner: str = "stationary",
+    learner: str = "auto",
     table: Literal["tsv", "parquet"] = "tsv",
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:

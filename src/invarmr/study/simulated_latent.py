@@ -47,7 +47,7 @@ def write_latent_study(
     sample: LatentSample,
     out: Path | str,
     *,
-    learner: str = "stationary",
+    learner: str = "auto",
     table: Literal["tsv", "parquet"] = "tsv",
     overwrite: bool = False,
 ) -> Path:
