@@ -2,7 +2,18 @@ import pytest
 
 from invarmr.errors import InputError
 from invarmr.reproduce.items import ITEMS, chosen_items
-from invarmr.reproduce.plan import FULL, QUICK, Scale, Unit, describe, expected_seconds, in_words, units_of
+from invarmr.reproduce.plan import (
+    _IMPROVED_EPOCHS,
+    _IMPROVED_STARTS,
+    FULL,
+    QUICK,
+    Scale,
+    Unit,
+    describe,
+    expected_seconds,
+    in_words,
+    units_of,
+)
 
 
 def test_every_replicate_is_run_once_whatever_asks_for_it():
@@ -88,6 +99,21 @@ def test_cost_grows_with_rows_epochs_and_models():
     assert expected_seconds(unit, Scale(training={"epochs": 400}, lambda_invariance=(1.0,))) < base / 2
     assert expected_seconds(unit, Scale(training={"epochs": 400}, n_samples=20_000)) > 1.5 * base
     assert in_words(89) == "89 s"
+
+
+def test_the_improved_autoencoder_costs_its_starts_and_has_no_more_epochs_with_three_environments():
+    settings = pytest.importorskip("invarmr.instruments.autoencoder_settings").AutoencoderSettings.improved()
+    assert (_IMPROVED_EPOCHS, _IMPROVED_STARTS) == (settings.epochs, settings.n_restarts)
+
+    def models(learner, environments, epochs):
+        unit = Unit(learner=learner, environments=environments, mixing="poly1", seed=1, n_latent=2)
+        scale = Scale(training={} if epochs is None else {"epochs": epochs})
+        return expected_seconds(unit, scale) / len(unit.lambdas(scale))
+
+    for environments in (2, 3):
+        total = settings.epochs * settings.n_restarts
+        one, other = models("autoencoder_improved", environments, None), models("autoencoder", environments, total)
+        assert one == pytest.approx(other)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ _MODEL_STEP = 2.0e-3
 """Seconds of one step of one autoencoder of a stack on one core of a CPU, 500 rows from each of two environments."""
 _MODEL_MEASURES = 0.8
 _IMPROVED_LAMBDA = 0.1
+_IMPROVED_EPOCHS, _IMPROVED_STARTS = 100, 4
+"""As in `AutoencoderSettings.improved`, which needs torch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +233,9 @@ def expected_seconds(unit: Unit, scale: Scale) -> float:
     if unit.learner not in NEURAL:
         climbs = unit.learner == "auto" and unit.mixing == "mlp"
         return (_SECONDS[unit.learner] + climbs * _SECONDS["flow"]) * rows + table_2
-    epochs = int(scale.training.get("epochs", 400 if unit.environments == 2 else 800))
+    improved = unit.learner == "autoencoder_improved"
+    usual = _IMPROVED_EPOCHS if improved else 400 if unit.environments == 2 else 800
+    epochs = int(scale.training.get("epochs", usual)) * (_IMPROVED_STARTS if improved else 1)
     batch = int(scale.training.get("batch", 500))
     step = _MODEL_STEP * batch * unit.environments / 1_000
     each = epochs * (scale.n_samples // batch) * step + _MODEL_MEASURES * rows
