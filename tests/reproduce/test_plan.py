@@ -103,7 +103,7 @@ def test_cost_grows_with_rows_epochs_and_models():
 
 def test_the_improved_autoencoder_costs_its_starts_and_has_no_more_epochs_with_three_environments():
     settings = pytest.importorskip("invarmr.instruments.autoencoder_settings").AutoencoderSettings.improved()
-    assert (_IMPROVED_EPOCHS, _IMPROVED_STARTS) == (settings.epochs, settings.n_restarts)
+    assert (settings.epochs, settings.n_restarts) == (_IMPROVED_EPOCHS, _IMPROVED_STARTS)
 
     def models(learner, environments, epochs):
         unit = Unit(learner=learner, environments=environments, mixing="poly1", seed=1, n_latent=2)
