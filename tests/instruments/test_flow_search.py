@@ -87,6 +87,22 @@ def test_the_split_starts_at_the_most_invariant_direction() -> None:
     assert abs(float(last[0].mean() - last[1].mean())) > 0.5
 
 
+def test_nearly_collinear_features_still_have_a_split_of_all_their_directions() -> None:
+    rows = mixed(1)
+    squeeze = torch.eye(3, dtype=torch.float64)
+    squeeze[:, 2] = squeeze[:, 0] + 1e-5 * squeeze[:, 2]  # the last column repeats the first but for 1e-5 of itself
+    squeezed = [z @ squeeze for z in rows]
+    basis, centre = split_start(flow_at_identity(3), squeezed)
+    plain, _ = split_start(flow_at_identity(3), rows)
+    assert basis.shape == (3, 3)
+    split = torch.vstack([(z - centre) @ basis for z in squeezed])
+    first = torch.vstack(rows) @ plain[:, 0]
+    assert abs(np.corrcoef(split[:, 0].numpy(), first.numpy())[0, 1]) > 0.999
+    for p in (1, 2):
+        law = with_law(flow_at_identity(3), squeezed, p, "gaussian", seed=1)
+        assert all(torch.isfinite(value).all() for value in law(squeezed))
+
+
 def test_restarts_find_the_bends_and_normal_features_end_the_ladder() -> None:
     settings = SearchSettings(**{**SETTINGS, "map": "auto", "law": "auto", "n_layers": None})
     training, validation = mixed(1, slope=0.2), mixed(2, slope=0.2, n=400)

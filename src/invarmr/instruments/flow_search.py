@@ -19,7 +19,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from invarmr.arrays import FloatArray
+from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.moments import EnvironmentMoments
 from invarmr.instruments.stationary_system import solve_stationary
 from invarmr.nn.flows import ComposedMap, Flow, GaussianLaw, InvertibleMap, LeakyMap, SplineLaw, SplineMap
@@ -289,10 +289,20 @@ def split_start(flow: Flow, rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """The stationary split of the features of `rows`: basis (d, d), the most invariant direction first, and centre."""
     u = features(flow, rows)
     environment = np.repeat(np.arange(len(u)), [len(x) for x in u])
-    names, labels = [f"instrument:u{j + 1}" for j in range(u[0].shape[1])], [str(e) for e in range(len(u))]
-    moments = EnvironmentMoments.from_arrays(np.vstack(u), environment, columns=names, environments=labels)
-    system = solve_stationary(moments, within=False)
-    return torch.from_numpy(system.basis.copy()), torch.from_numpy(moments.grand_mean().copy())
+    stacked = np.vstack(u)
+    basis, centre = _stationary(stacked, environment)
+    if basis.shape[1] < basis.shape[0]:  # so nearly collinear that a direction counts as null: whitened, it is one more
+        values, vectors = np.linalg.eigh(np.cov(stacked, rowvar=False))
+        white = vectors / np.sqrt(np.maximum(values, np.finfo(float).eps * values[-1]))
+        basis, shift = _stationary((stacked - centre) @ white, environment)
+        basis, centre = white @ basis, centre + shift @ np.linalg.inv(white)
+    return torch.from_numpy(basis.copy()), torch.from_numpy(centre.copy())
+
+
+def _stationary(u: FloatArray, environment: IntArray) -> tuple[FloatArray, FloatArray]:
+    names, labels = [f"instrument:u{j + 1}" for j in range(u.shape[1])], [str(e) for e in range(environment[-1] + 1)]
+    moments = EnvironmentMoments.from_arrays(u, environment, columns=names, environments=labels)
+    return solve_stationary(moments, within=False).basis, moments.grand_mean()
 
 
 def likelihood_path(
