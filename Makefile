@@ -44,6 +44,7 @@ bench: $(STAMP)  ## speed and memory, each as a ratio in one run
 	$(BIN)/python benchmarks/summary_data.py
 	$(BIN)/python benchmarks/inference_from_arrays.py
 	$(BIN)/python benchmarks/stacked_training.py
+	$(BIN)/python benchmarks/learners.py --epochs 40
 
 validate: $(STAMP)  ## coverage and calibration by Monte Carlo, with binomial bands; long
 	$(BIN)/python validation/learning_error.py --seeds 400 --out validation/learning_error.json
