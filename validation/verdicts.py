@@ -52,6 +52,8 @@ CASES = {
     "poly1_e2_n500": Case(replace(ASYMMETRIC, n_samples=500), IDENTIFIED, 2),
     "poly1_e2_n100000": Case(replace(ASYMMETRIC, n_samples=100_000), IDENTIFIED, 2),
     "poly2_e2": Case(replace(ASYMMETRIC, mixing="poly2"), IDENTIFIED, 2),
+    "mlp_e2": Case(replace(ASYMMETRIC, mixing="mlp"), IDENTIFIED, 2),
+    "mlp_e3": Case(replace(ASYMMETRIC, mixing="mlp", n_environments=3), IDENTIFIED, 2),
     "poly3_e3": Case(replace(ASYMMETRIC, mixing="poly3", n_environments=3), IDENTIFIED, 2),
     "means_alone_e2": Case(replace(ASYMMETRIC, shifts="mean"), REFUSED),
     "means_alone_e3": Case(replace(ASYMMETRIC, shifts="mean", n_environments=3), REFUSED),

@@ -77,6 +77,45 @@ def test_when_all_are_rejected_the_simplest_comes_back_rejected(monkeypatch, coh
         assert f"{name}: " in latent.verdict.reasons[0]
 
 
+def test_when_all_are_rejected_the_least_rejected_comes_back(monkeypatch, cohort) -> None:
+    """The order is by the tail of the tests, where no permutation reaches any of the statistics."""
+    fake_learners(monkeypatch, cohort, {"stationary": False, "polynomial": True, "flow": True})
+    real = automatic.law_tests
+    tails = {"polynomial": 1e-9, "flow": 1e-3}
+
+    def strict(people, latent, **settings):
+        return tuple(
+            replace(test, p_value=0.005, tail_p=tails[latent.learner]) for test in real(people, latent, **settings)
+        )
+
+    monkeypatch.setattr(automatic, "law_tests", strict)
+    for better in ("flow", "polynomial"):
+        tails[better] = 1e-3
+        tails[{"flow": "polynomial", "polynomial": "flow"}[better]] = 1e-9
+        latent = AutomaticInstruments(ladder=THREE, n_permutations=19).fit(cohort, seed=1)
+        assert [step.passed for step in latent.ladder] == [False, False, False]
+        assert latent.learner == better
+        assert latent.verdict.status == "rejected"
+
+
+def test_what_kept_nothing_comes_back_last(monkeypatch, cohort) -> None:
+    """A learner that no number of latent instruments survived gives way to any that kept some."""
+    fake_learners(monkeypatch, cohort, {"stationary": False, "polynomial": False, "flow": False})
+    made = automatic.build_learner
+
+    class Emptied:
+        def __init__(self, name):
+            self.name, self.learner = name, made(name)
+
+        def fit(self, data, *, seed):
+            found = self.learner.fit(data, seed=seed)
+            return found if self.name == "polynomial" else replace(found, loadings=found.loadings[:, :0])
+
+    monkeypatch.setattr(automatic, "build_learner", lambda name, **_: Emptied(name))
+    latent = AutomaticInstruments(ladder=THREE, n_permutations=19).fit(cohort, seed=1)
+    assert (latent.learner, latent.n_latent, latent.verdict.status) == ("polynomial", 2, "rejected")
+
+
 def test_the_tests_of_law_can_reject_what_moments_let_pass(monkeypatch, cohort) -> None:
     fake_learners(monkeypatch, cohort, {"stationary": True, "polynomial": True, "flow": True})
     real = automatic.law_tests

@@ -94,3 +94,23 @@ def test_the_same_seed_gives_the_same_answer(linear_study) -> None:
     first, second = (law_tests(cohort, latent, seed=3, n_permutations=9, max_samples=200) for _ in range(2))
     assert first == second
     assert first[0].n_samples == 200
+
+
+def test_the_tail_follows_the_permutations_and_goes_on_beyond_them() -> None:
+    """Near 1 and 1/2 the gamma tail is the permutation p-value; far out it tells what no permutation can."""
+    seen = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        found = shape_test(rng.normal(size=(400, 2)), codes(200), generator=rng, n_permutations=199)
+        seen.append((found.p_value, found.tail_p))
+    p_value, tail_p = np.array(seen).T
+    assert np.abs(p_value - tail_p).max() < 0.1  # 2.8 standard errors of 199 permutations at a p-value of 1/2
+    k = codes(800)
+    far = []
+    for share in (0.5, 1.0):
+        rng = np.random.default_rng(1)
+        other = np.where(rng.random((1600, 1)) < share, rng.exponential(size=(1600, 1)) - 1, rng.normal(size=(1600, 1)))
+        W = np.where(k[:, None] == 0, rng.normal(size=(1600, 1)), other)
+        far.append(shape_test(W, k, generator=rng, n_permutations=199))
+    assert [test.p_value for test in far] == [0.005, 0.005]
+    assert far[1].tail_p < far[0].tail_p / 100 < 1e-5

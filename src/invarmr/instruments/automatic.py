@@ -47,8 +47,9 @@ class AutomaticInstruments(Learner):
 
     Notes
     -----
-    Where every learner of the ladder is rejected, what the simplest of them learned comes back, with the verdict
-    `rejected`. The steps are in `LatentInstruments.ladder`.
+    Where every learner of the ladder is rejected, what held-out people speak against least comes back (the smallest
+    p-value of its tests is the largest; `LawTest.tail_p` for tests of law), with the verdict `rejected`. The steps are
+    in `LatentInstruments.ladder`.
 
     Examples
     --------
@@ -100,8 +101,9 @@ class AutomaticInstruments(Learner):
     def climb(self, cohort: Cohort, first: LatentInstruments, *, seed: int) -> LatentInstruments:
         """Climb from `first`, which the lowest learner of the ladder has learned from `cohort` with the same seed."""
         rungs = self._rungs(cohort)
-        steps = [self._judge(rungs[0], cohort, first, seed)]
         latent = first
+        step, p_value = self._judge(rungs[0], cohort, first, seed)
+        steps, rejected = [step], [(p_value, first)]
         for name in rungs[1:]:
             if steps[-1].passed:
                 break
@@ -110,8 +112,12 @@ class AutomaticInstruments(Learner):
             except InputError as error:
                 steps.append(LadderStep(learner=name, n_latent=0, passed=False, reason=str(error)))
                 continue
-            steps.append(self._judge(name, cohort, latent, seed))
-        return replace(latent if steps[-1].passed else first, ladder=tuple(steps))
+            step, p_value = self._judge(name, cohort, latent, seed)
+            steps.append(step)
+            rejected.append((p_value, latent))
+        if not steps[-1].passed:
+            latent = max(rejected, key=lambda pair: pair[0])[1]  # the simplest of equals
+        return replace(latent, ladder=tuple(steps))
 
     def _rungs(self, cohort: Cohort) -> tuple[str, ...]:
         known = tuple(name for name in LEARNERS if name != self.name)
@@ -129,10 +135,12 @@ class AutomaticInstruments(Learner):
         learner = build_learner(name, n_latent=self.n_latent, n_folds=self.n_folds, n_held_out=self.n_held_out)
         return learner.fit(cohort, seed=seed)
 
-    def _judge(self, name: str, cohort: Cohort, latent: LatentInstruments, seed: int) -> LadderStep:
+    def _judge(self, name: str, cohort: Cohort, latent: LatentInstruments, seed: int) -> tuple[LadderStep, float]:
+        """The step, and the smallest p-value of the tests that it rests on (below 0: nothing was kept)."""
         learned = latent.verdict
         if learned.status == "rejected":
-            return LadderStep(learner=name, n_latent=0, passed=False, reason=learned.reasons[0])
+            p_value = latent.path[-1].smallest_p if latent.n_latent and latent.path else -1.0
+            return LadderStep(learner=name, n_latent=0, passed=False, reason=learned.reasons[0]), p_value
         tests = law_tests(cohort, latent, seed=seed, n_permutations=self.n_permutations)
         failed = [test for test in tests if test.p_value < self.rejection]
         if failed:
@@ -143,4 +151,5 @@ class AutomaticInstruments(Learner):
             reason = f"Held-out people do not reject what it learned ({said})."
         else:
             reason = "Means and covariances pass on held-out people; tests of law do not apply to allele copies."
-        return LadderStep(learner=name, n_latent=latent.n_latent, passed=not failed, reason=reason)
+        step = LadderStep(learner=name, n_latent=latent.n_latent, passed=not failed, reason=reason)
+        return step, min((test.tail_p for test in tests), default=1.0)
