@@ -61,6 +61,7 @@ CASES = {
         replace(ASYMMETRIC, shifts="mean", n_environments=3, effects="symmetric"), REFUSED
     ),
     "no_valid_instrument": Case(replace(ASYMMETRIC, valid=False), REFUSED),
+    "no_valid_instrument_n2000": Case(replace(ASYMMETRIC, valid=False, n_samples=2_000), REFUSED),
     "no_valid_instrument_n500": Case(replace(ASYMMETRIC, valid=False, n_samples=500), REFUSED),
     "irrelevant": Case(replace(ASYMMETRIC, relevance=0.0), REFUSED),
     "weak_e2": Case(replace(ASYMMETRIC, relevance=0.03), REFUSED),
