@@ -98,6 +98,40 @@ def test_when_all_are_rejected_the_least_rejected_comes_back(monkeypatch, cohort
         assert latent.verdict.status == "rejected"
 
 
+@pytest.mark.parametrize(("gain", "passed"), [(0.011, True), (0.009, False)])
+def test_a_bent_map_must_gain_where_moments_reject_the_linear_one(monkeypatch, cohort, gain, passed) -> None:
+    """Two standard errors; where only the law rejected the linear learner, no gain is asked for."""
+    behaviours = {"stationary": False, "polynomial": "too few columns", "flow": True}
+    fake_learners(monkeypatch, cohort, behaviours)
+    made = automatic.build_learner
+    settings = {"gain_over_linear": {"held_out": gain, "std_error": 0.005}}
+
+    class Bent:
+        def __init__(self, name):
+            self.name, self.learner = name, made(name)
+
+        def fit(self, data, *, seed):
+            found = self.learner.fit(data, seed=seed)
+            return replace(found, settings=settings) if self.name == "flow" else found
+
+    monkeypatch.setattr(automatic, "build_learner", lambda name, **_: Bent(name))
+    latent = AutomaticInstruments(ladder=THREE, n_permutations=19).fit(cohort, seed=1)
+    assert latent.ladder[-1].passed is passed
+    assert (latent.verdict.status == "rejected") is not passed
+    if not passed:
+        assert "no likelier under its map than under a linear one" in latent.ladder[-1].reason
+    behaviours["stationary"] = True
+    real = automatic.law_tests
+
+    def strict(people, latent, **how):
+        found = real(people, latent, **how)
+        return found if latent.learner == "flow" else tuple(replace(test, p_value=0.005) for test in found)
+
+    monkeypatch.setattr(automatic, "law_tests", strict)
+    latent = AutomaticInstruments(ladder=THREE, n_permutations=19).fit(cohort, seed=1)
+    assert (latent.learner, latent.ladder[-1].passed) == ("flow", True)
+
+
 def test_what_kept_nothing_comes_back_last(monkeypatch, cohort) -> None:
     """A learner that no number of latent instruments survived gives way to any that kept some."""
     fake_learners(monkeypatch, cohort, {"stationary": False, "polynomial": False, "flow": False})

@@ -11,6 +11,7 @@ from invarmr.instruments.flow_search import (
     _Ladder,
     _with_bends_redrawn,
     features,
+    gain_over_linear,
     likelihood_path,
     mardia_p,
     search_flow,
@@ -47,6 +48,25 @@ def flow_at_identity(d: int) -> Flow:
         flow.map.a[0].zero_()
         flow.map.b[0].zero_()
     return flow
+
+
+def test_the_gain_over_a_linear_map() -> None:
+    """0 for a map that does nothing; a bent mixing gains by much, a straight one nothing that held-out people see."""
+    learned, new = mixed(1, slope=0.2), mixed(2, slope=0.2)
+    flow = flow_at_identity(3)
+    flow.train()
+    flow(learned)  # the law takes the moments of these rows
+    flow.eval()
+    gain, _ = gain_over_linear(flow, learned, new)
+    assert gain == pytest.approx(0, abs=2e-3)  # variances over n and over n - 1
+    for slope, gains in ((0.2, True), (1.0, False)):
+        learned, new = mixed(1, slope=slope), mixed(2, slope=slope)
+        flow, _ = search_flow(
+            learned, mixed(3, slope=slope), SearchSettings(**SETTINGS), n_latent=None, rng=np.random.default_rng(1)
+        )
+        gain, std_error = gain_over_linear(flow, learned, new)
+        assert (gain > 5 * std_error) is gains
+        assert (gain > 2 * std_error) is gains
 
 
 def test_mardia_has_its_formula() -> None:

@@ -3,7 +3,9 @@
 The ladder is stationary (linear mixtures), polynomial (polynomial mixtures), flow (smooth mixtures; left out where
 torch is not installed). A learner is left for the next one when held-out people reject what it learned: no number of
 latent instruments keeps means and covariances, or the kept ones do not keep their law or depend on the directions set
-aside (`held_out_laws`). A data set in which the environments cannot show what is confounded is not helped
+aside (`held_out_laws`). A map that bends must also show that the data do: where moments reject every linear split, and
+held-out people are no likelier under the bent map than under a linear one, its passing on fewer people counts for
+nothing. A data set in which the environments cannot show what is confounded is not helped
 by a more flexible learner: the ladder ends there, and the verdict says `not identified`.
 """
 
@@ -25,6 +27,13 @@ from invarmr.instruments.registry import LEARNERS, build_learner
 __all__ = ["AutomaticInstruments"]
 
 _NEURAL = ("flow",)
+
+
+_STANDARD_ERRORS = 2.0
+_AS_LINEAR = (
+    "Held-out people are no likelier under its map than under a linear one, and with a linear one no number of latent "
+    "instruments keeps means and covariances."
+)
 
 
 @final
@@ -113,6 +122,8 @@ class AutomaticInstruments(Learner):
                 steps.append(LadderStep(learner=name, n_latent=0, passed=False, reason=str(error)))
                 continue
             step, p_value = self._judge(name, cohort, latent, seed)
+            if step.passed and first.verdict.status == "rejected" and _as_linear(latent):
+                step = replace(step, passed=False, reason=_AS_LINEAR)
             steps.append(step)
             rejected.append((p_value, latent))
         if not steps[-1].passed:
@@ -153,3 +164,9 @@ class AutomaticInstruments(Learner):
             reason = "Means and covariances pass on held-out people; tests of law do not apply to allele copies."
         step = LadderStep(learner=name, n_latent=latent.n_latent, passed=not failed, reason=reason)
         return step, min((test.tail_p for test in tests), default=1.0)
+
+
+def _as_linear(latent: LatentInstruments) -> bool:
+    """Whether the map gains less than two standard errors of held-out log density over a linear one, where told."""
+    gain = latent.settings.get("gain_over_linear")
+    return gain is not None and gain["held_out"] <= _STANDARD_ERRORS * gain["std_error"]

@@ -25,7 +25,7 @@ from invarmr.data.representation import Representation, represent
 from invarmr.errors import InputError, first_few
 from invarmr.instruments.base import Learner, assign_folds
 from invarmr.instruments.flow_front import Flattening, learn_flattening
-from invarmr.instruments.flow_search import FlowStep, SearchSettings, likelihood_path, search_flow
+from invarmr.instruments.flow_search import FlowStep, SearchSettings, gain_over_linear, likelihood_path, search_flow
 from invarmr.instruments.represented import learn_from_features, training_people
 from invarmr.instruments.stationary_system import solve_stationary
 from invarmr.nn.flows import Flow
@@ -197,11 +197,13 @@ class FlowInstruments(Learner):
             raise InputError("The flow learns from the rows of a cohort; moments alone do not suffice.")
         trained = self.train(data, seed=seed)
         rank = trained.representation.front.shape[1]
+        gain, std_error = gain_over_linear(trained.representation.flow, *trained.standardised)
         settings: dict[str, Any] = {
             **{name: getattr(self, name) for name in self.__dataclass_fields__},
             "method": self.name,
             "steps": [asdict(step) for step in trained.steps],
             "reconstruction": dict(trained.reconstruction),
+            "gain_over_linear": {"held_out": gain, "std_error": std_error},
         }
         n_latent = self.n_latent
         if n_latent is None:
