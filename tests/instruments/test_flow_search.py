@@ -50,6 +50,15 @@ def flow_at_identity(d: int) -> Flow:
     return flow
 
 
+def test_mardia_does_not_mind_scales_and_does_not_break_on_collinear_columns() -> None:
+    x = np.random.default_rng(1).normal(size=(300, 3))
+    plain = mardia_p([x, 2 * x])
+    assert 0.05 < plain <= 1
+    assert mardia_p([x * [1.0, 1e-9, 1e6], x]) == pytest.approx(plain, rel=1e-6)
+    for last in (x[:, 0] + x[:, 1], np.zeros(300)):
+        assert mardia_p([np.column_stack([x[:, :2], last])]) < 1e-6
+
+
 def test_the_gain_over_a_linear_map() -> None:
     """0 for a map that does nothing; a bent mixing gains by much, a straight one nothing that held-out people see."""
     learned, new = mixed(1, slope=0.2), mixed(2, slope=0.2)

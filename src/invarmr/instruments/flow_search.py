@@ -22,6 +22,7 @@ from torch import Tensor
 from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.moments import EnvironmentMoments
 from invarmr.instruments.stationary_system import solve_stationary
+from invarmr.linalg.symmetric import inverse_root
 from invarmr.nn.flows import ComposedMap, Flow, GaussianLaw, InvertibleMap, LeakyMap, SplineLaw, SplineMap
 from invarmr.nn.maximum_likelihood import held_out_likelihood, maximise
 
@@ -286,7 +287,9 @@ def mardia_p(values: Sequence[FloatArray]) -> float:
     for rows in values:
         n, d = rows.shape
         centred = rows - rows.mean(axis=0)
-        x = np.linalg.solve(np.linalg.cholesky(centred.T @ centred / n), centred.T)
+        spread = centred.std(axis=0)
+        centred = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
+        x = inverse_root(centred.T @ centred / n) @ centred.T  # 0 along a direction that does not vary: not normal
         third = np.einsum("an,bn,cn->abc", x, x, x, optimize=True) / n
         skewness = stats.chi2.sf(n * np.sum(third**2) / 6, d * (d + 1) * (d + 2) / 6)
         kurtosis = (np.mean(np.sum(x**2, axis=0) ** 2) - d * (d + 2)) / np.sqrt(8 * d * (d + 2) / n)
