@@ -50,6 +50,20 @@ def fake_learners(monkeypatch, cohort, behaviours):
     monkeypatch.setattr(automatic, "LEARNERS", dict.fromkeys(("stationary", "polynomial", "flow", "auto")))
 
 
+def alter_learned(monkeypatch, alter):
+    """What every learner returns goes through `alter(name, found)`."""
+    made = automatic.build_learner
+
+    class Altered:
+        def __init__(self, name: str) -> None:
+            self.name, self.learner = name, made(name)
+
+        def fit(self, data, *, seed: int) -> LatentInstruments:
+            return alter(self.name, self.learner.fit(data, seed=seed))
+
+    monkeypatch.setattr(automatic, "build_learner", lambda name, **_: Altered(name))
+
+
 THREE = ("stationary", "polynomial", "flow")
 
 
@@ -81,7 +95,7 @@ def test_when_all_are_rejected_the_least_rejected_comes_back(monkeypatch, cohort
     """The order is by the tail of the tests, where no permutation reaches any of the statistics."""
     fake_learners(monkeypatch, cohort, {"stationary": False, "polynomial": True, "flow": True})
     real = automatic.law_tests
-    tails = {"polynomial": 1e-9, "flow": 1e-3}
+    tails: dict[str, float] = {}
 
     def strict(people, latent, **settings):
         return tuple(
@@ -89,9 +103,8 @@ def test_when_all_are_rejected_the_least_rejected_comes_back(monkeypatch, cohort
         )
 
     monkeypatch.setattr(automatic, "law_tests", strict)
-    for better in ("flow", "polynomial"):
-        tails[better] = 1e-3
-        tails[{"flow": "polynomial", "polynomial": "flow"}[better]] = 1e-9
+    for better, worse in (("flow", "polynomial"), ("polynomial", "flow")):
+        tails |= {better: 1e-3, worse: 1e-9}
         latent = AutomaticInstruments(ladder=THREE, n_permutations=19).fit(cohort, seed=1)
         assert [step.passed for step in latent.ladder] == [False, False, False]
         assert latent.learner == better
@@ -103,18 +116,8 @@ def test_a_bent_map_must_gain_where_moments_reject_the_linear_one(monkeypatch, c
     """Two standard errors; where only the law rejected the linear learner, no gain is asked for."""
     behaviours = {"stationary": False, "polynomial": "too few columns", "flow": True}
     fake_learners(monkeypatch, cohort, behaviours)
-    made = automatic.build_learner
     settings = {"gain_over_linear": {"held_out": gain, "std_error": 0.005}}
-
-    class Bent:
-        def __init__(self, name):
-            self.name, self.learner = name, made(name)
-
-        def fit(self, data, *, seed):
-            found = self.learner.fit(data, seed=seed)
-            return replace(found, settings=settings) if self.name == "flow" else found
-
-    monkeypatch.setattr(automatic, "build_learner", lambda name, **_: Bent(name))
+    alter_learned(monkeypatch, lambda name, found: replace(found, settings=settings) if name == "flow" else found)
     latent = AutomaticInstruments(ladder=THREE, n_permutations=19).fit(cohort, seed=1)
     assert latent.ladder[-1].passed is passed
     assert (latent.verdict.status == "rejected") is not passed
@@ -135,17 +138,10 @@ def test_a_bent_map_must_gain_where_moments_reject_the_linear_one(monkeypatch, c
 def test_what_kept_nothing_comes_back_last(monkeypatch, cohort) -> None:
     """A learner that no number of latent instruments survived gives way to any that kept some."""
     fake_learners(monkeypatch, cohort, {"stationary": False, "polynomial": False, "flow": False})
-    made = automatic.build_learner
-
-    class Emptied:
-        def __init__(self, name):
-            self.name, self.learner = name, made(name)
-
-        def fit(self, data, *, seed):
-            found = self.learner.fit(data, seed=seed)
-            return found if self.name == "polynomial" else replace(found, loadings=found.loadings[:, :0])
-
-    monkeypatch.setattr(automatic, "build_learner", lambda name, **_: Emptied(name))
+    alter_learned(
+        monkeypatch,
+        lambda name, found: found if name == "polynomial" else replace(found, loadings=found.loadings[:, :0]),
+    )
     latent = AutomaticInstruments(ladder=THREE, n_permutations=19).fit(cohort, seed=1)
     assert (latent.learner, latent.n_latent, latent.verdict.status) == ("polynomial", 2, "rejected")
 
