@@ -34,6 +34,7 @@ def mr(
     report: bool = True,
     binary_exposure: Annotated[bool, Parameter(negative="")] = False,
     binary_outcome: Annotated[bool, Parameter(negative="")] = False,
+    smallest_count: int | None = None,
     seed: int = 1,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -47,7 +48,7 @@ def mr(
         Summary statistics of the outcome.
     out
         Folder for report.html, mr.tsv, details.tsv, harmonised.tsv, sensitivity.tsv, clumping.tsv and
-        provenance.json; files of an earlier run are replaced.
+        provenance.json: a new or empty one, or that of an earlier run, which is replaced as a whole.
     mode
         Palindromic variants: forward (all on the forward strand), infer (by frequency) or drop.
     methods
@@ -76,6 +77,8 @@ def mr(
         The exposure's effects are log odds ratios.
     binary_outcome
         The outcome's effects are log odds ratios.
+    smallest_count
+        Mask counts of people below this number.
     seed
         Of the bootstraps.
     quiet
@@ -97,6 +100,7 @@ def mr(
         overlap=overlap,
         steiger=steiger,
         report=report,
+        smallest_count=smallest_count,
         seed=seed,
     )
     if methods:

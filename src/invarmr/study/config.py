@@ -17,18 +17,20 @@ from invarmr.instruments.registry import LEARNERS
 
 __all__ = [
     "ComponentsConfig",
+    "DisclosureConfig",
     "EstimateConfig",
     "GenotypesConfig",
     "InstrumentsConfig",
     "LearnConfig",
     "NegativeControlsConfig",
+    "OutputConfig",
     "PhenotypesConfig",
     "QualityControlConfig",
     "RunConfig",
     "StudyConfig",
     "TruthConfig",
     "check_seed",
-    "with_seed",
+    "with_changes",
 ]
 
 
@@ -199,6 +201,20 @@ class TruthConfig(_Section):
     """Table with the oracle's columns for each sample."""
 
 
+class OutputConfig(_Section):
+    """`[output]`: what the archive holds besides the result."""
+
+    people: bool = False
+    """Also files with a row per person: latent instruments, and what lets a later verb go on without reading again."""
+
+
+class DisclosureConfig(_Section):
+    """`[disclosure]`: what the archive may say of few people."""
+
+    smallest_count: Annotated[int, Field(ge=2)] | None = None
+    """Counts of people below it are masked in everything that is written or shown; none where not given."""
+
+
 class RunConfig(_Section):
     """`[run]`: what makes a run repeatable."""
 
@@ -210,7 +226,8 @@ class StudyConfig(_Section):
 
     Attributes
     ----------
-    genotypes, phenotypes, instruments, quality_control, components, learn, estimate, negative_controls, truth, run
+    genotypes, phenotypes, instruments, quality_control, components, learn, estimate, negative_controls, truth, output,
+    disclosure, run
         The sections of the study file. `genotypes` is None where the instruments are columns of the phenotype
         table, `truth` is None outside simulated studies, the others have defaults.
     """
@@ -224,6 +241,8 @@ class StudyConfig(_Section):
     estimate: EstimateConfig = EstimateConfig()
     negative_controls: NegativeControlsConfig = NegativeControlsConfig()
     truth: TruthConfig | None = None
+    output: OutputConfig = OutputConfig()
+    disclosure: DisclosureConfig = DisclosureConfig()
     run: RunConfig = RunConfig()
 
     @model_validator(mode="after")
@@ -240,6 +259,11 @@ class StudyConfig(_Section):
             )
         if self.estimate.std_errors == "clustered" and self.phenotypes.cluster is None:
             raise ValueError('[estimate] std_errors = "clustered" needs the column in [phenotypes] cluster')
+        if self.output.people and self.disclosure.smallest_count is not None:
+            raise ValueError(
+                "[output] people writes a row per person, and [disclosure] smallest_count tells nothing of few people; "
+                "leave one of them out"
+            )
         self._cross_fitting_has_a_learner()
         self._scores_have_no_other_role()
         return self
@@ -376,12 +400,27 @@ def check_seed(seed: int) -> int:
     return seed
 
 
-def with_seed(config: StudyConfig, seed: int | None) -> StudyConfig:
-    """The same settings with another seed; None leaves it as it is.
+def with_changes(
+    config: StudyConfig, *, seed: int | None = None, smallest_count: int | None = None, people: bool | None = None
+) -> StudyConfig:
+    """The same settings with those of a command line in their place; None leaves a setting as it is.
 
     Raises
     ------
     InputError
-        A seed that `check_seed` refuses.
+        A seed that `check_seed` refuses, a count below 2, or settings that exclude each other.
     """
-    return config if seed is None else config.model_copy(update={"run": RunConfig(seed=check_seed(seed))})
+    changes: dict[str, Any] = {}
+    if seed is not None:
+        changes["run"] = {"seed": check_seed(seed)}
+    if smallest_count is not None:
+        changes["disclosure"] = {"smallest_count": smallest_count}
+    if people is not None:
+        changes["output"] = {"people": people}
+    if not changes:
+        return config
+    try:
+        return StudyConfig.model_validate(config.model_dump() | changes)
+    except ValidationError as error:
+        found = {_place(item["loc"]): _in_plain_words(StudyConfig, dict(item)) for item in error.errors()}
+        raise InputError("; ".join(found.values()) + ".") from error
