@@ -97,7 +97,9 @@ def _kind(annotation: Any) -> str:
         return "list of names" if get_args(annotation)[0] is not str else "list of text"
     if origin in (Union, UnionType):
         return " or ".join(_kind(option) for option in get_args(annotation) if option is not NoneType)
-    return {"Path": "path", "str": "text", "int": "whole number", "float": "number"}[annotation.__name__]
+    return {"Path": "path", "str": "text", "int": "whole number", "float": "number", "bool": "true or false"}[
+        annotation.__name__
+    ]
 
 
 def _default(item: Any) -> str:

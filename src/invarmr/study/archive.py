@@ -59,6 +59,7 @@ def changed_archive(folder: Path | str, verb: str, *, smallest_count: int | None
     InputError
         As `changed_folder`.
     """
+    Disclosure(smallest_count)  # a count that cannot be is told before anything is looked at
     with changed_folder(folder, kind="study", command=verb) as workspace:
         archive = Archive(workspace.path, workspace)
         if smallest_count is not None:
@@ -194,7 +195,11 @@ class Archive:
             self._workspace.forget((*files_of(verb), *files_after(verb)))
 
     def put_table(self, name: str, frame: pl.DataFrame) -> None:
-        """Write a table, small counts masked where the study asks for it."""
+        """Write a table, with the columns that the schema has, small counts masked where the study asks for it."""
+        file = TABLES[name]
+        own = [column for column in frame.columns if file.others is None or column in (file.columns or {})]
+        if own != list(file.columns or {}):
+            raise RuntimeError(f"{name} is declared with the columns {list(file.columns or {})}, but has {own}")
         told = self.disclosure.table(name, frame)
         if told is not None:
             write_table(self.folder / name, told)
