@@ -1,13 +1,14 @@
 """The table of study-file keys, written from `StudyConfig` when the manual is built, so that it cannot go stale.
 
 The directive `{study-file}` is replaced by one table per section: key, kind, default, meaning. Meanings are the
-docstrings below the fields of `invarmr.study.config`, and `MEANINGS` here where the name alone says too little.
+docstrings below the fields of the settings, and `MEANINGS` here where the name alone says too little.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
+import sys
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -18,7 +19,7 @@ from pydantic_core import PydanticUndefined
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from invarmr.study import config
+from invarmr.study import config, people_settings
 from invarmr.study.config import StudyConfig
 
 MEANINGS = {
@@ -74,7 +75,7 @@ def _model(annotation: Any) -> type[BaseModel]:
 
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:
     """The string under each field of a model, from its source."""
-    tree = ast.parse(inspect.getsource(config))
+    tree = ast.parse(inspect.getsource(sys.modules[model.__module__]))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == model.__name__)
     out, name = {}, ""
     for node in body:
@@ -115,7 +116,8 @@ class StudyFile(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Parse the tables in place."""
-        self.env.note_dependency(config.__file__)
+        for module in (config, people_settings):
+            self.env.note_dependency(module.__file__)
         lines = tables().splitlines()
         return self.parse_text_to_nodes(
             str(StringList(lines, source="study_file")) and "\n".join(lines), allow_section_headings=True
