@@ -60,7 +60,7 @@ def read_table(
         raise InputError(f"{path}: a table was required, but this is a zip or Excel file. Save it as .tsv or .csv.")
     if kind in ("parquet", "arrow") or path.suffix == ".parquet":
         frame = _read_binary(path, missing_codes, arrow=kind == "arrow")
-        strings = list(frame.columns) if string_columns == "all" else list(string_columns)
+        strings = list(frame.columns) if string_columns == "all" else list(dict.fromkeys(string_columns))
         frame = frame.with_columns(_as_text(frame[name]) for name in strings if name in frame.columns)
     else:
         frame = _read_text(path, string_columns, (*MISSING_CODES, *missing_codes), decimal_comma=decimal_comma)

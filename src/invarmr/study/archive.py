@@ -253,7 +253,7 @@ def _cohort(config: StudyConfig, frame: pl.DataFrame, stored: Mapping[str, Any])
         cluster=frame["cluster"].to_numpy() if "cluster" in frame.columns else None,
         exposure_name=config.phenotypes.exposure,
         outcome_name=config.phenotypes.outcome,
-        environment_name=config.phenotypes.environment or "none",
+        environment_name=config.phenotypes.environment_name,
     )
 
 

@@ -12,8 +12,9 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from invarmr.errors import InputError, first_few
 from invarmr.instruments.registry import LEARNERS
 from invarmr.study.people_settings import PhenotypesConfig
+from invarmr.study.presets import PresetName, with_preset
 from invarmr.study.sections import ColumnName, Section, Share, StudyPath
-from invarmr.study.setting_faults import in_plain_words, place_of
+from invarmr.study.setting_faults import faults
 
 __all__ = [
     "ComponentsConfig",
@@ -160,11 +161,14 @@ class StudyConfig(Section):
 
     Attributes
     ----------
+    preset
+        The cohort whose files these are; its settings stand where the file gave none.
     genotypes, phenotypes, instruments, quality_control, components, learn, estimate, negative_controls, truth, run
         The sections of the study file. `genotypes` is None where the instruments are columns of the phenotype
         table, `truth` is None outside simulated studies, the others have defaults.
     """
 
+    preset: PresetName | None = None
     genotypes: GenotypesConfig | None = None
     phenotypes: PhenotypesConfig
     instruments: InstrumentsConfig
@@ -183,7 +187,7 @@ class StudyConfig(Section):
                 '[instruments] variants needs genotypes: add a section [genotypes] with path = "cohort.bed", or give '
                 "[instruments] columns alone"
             )
-        if self.learn.method != "none" and self.phenotypes.environment is None:
+        if self.learn.method != "none" and not self.phenotypes.environments:
             raise ValueError(
                 f'[learn] method = "{self.learn.method}" compares environments: name the column in [phenotypes] '
                 'environment, or set [learn] method = "none"'
@@ -208,7 +212,7 @@ class StudyConfig(Section):
 
     def _scores_have_no_other_role(self) -> None:
         table = self.phenotypes
-        others = (table.sample_id, table.exposure, table.outcome, table.environment, *table.covariates)
+        others = (table.sample_id, table.exposure, table.outcome, *table.environments, *table.covariates)
         controls = (*self.negative_controls.outcomes, *self.negative_controls.exposures)
         scores = (*self.instruments.columns, *self.components.columns)
         for place, names in (
@@ -255,15 +259,15 @@ class StudyConfig(Section):
             raise InputError(f"{path}: the study file could not be read ({error.strerror}). Check the path.") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: this is not valid TOML: {error}. Mend this place.") from error
+        raw = with_preset(raw, path.parent, sections=cls.model_fields)
         try:  # through JSON, where strictness tells text from numbers but still knows lists and paths
             return cls.model_validate_json(json.dumps(raw, default=str), strict=True, context={"folder": path.parent})
         except ValidationError as error:
-            found = {place_of(item["loc"]): in_plain_words(cls, dict(item)) for item in error.errors()}
-            raise InputError(f"{path}: " + "; ".join(found.values()) + ".") from error
+            raise InputError(f"{path}: {faults(cls, [dict(item) for item in error.errors()])}.") from error
 
     def to_json(self) -> str:
         """Write all settings, defaults included, as JSON."""
-        return self.model_dump_json(indent=1)
+        return self.model_dump_json(indent=1, by_alias=True)
 
 
 def check_seed(seed: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-__all__ = ["in_plain_words", "place_of"]
+__all__ = ["faults"]
 
 KINDS = {
     "string_type": "text in quotation marks",
@@ -22,9 +22,30 @@ KINDS = {
 }
 
 
-def in_plain_words(model: type[BaseModel], item: Mapping[str, Any]) -> str:
+def faults(model: type[BaseModel], items: Sequence[Mapping[str, Any]]) -> str:
+    """Everything pydantic found wrong, one sentence a key; the kinds that a key may have are named together."""
+    by_place: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for item in items:
+        by_place.setdefault(_place(item["loc"]), []).append(item)
+    return "; ".join(_one_key(model, found) for found in by_place.values())
+
+
+def _one_key(model: type[BaseModel], items: Sequence[Mapping[str, Any]]) -> str:
+    kinds = list(dict.fromkeys(KINDS[item["type"]] for item in items if item["type"] in KINDS))
+    inside = [item for item in items if len(item["loc"]) > _SECTION_AND_KEY]
+    named = next((item["loc"][-1] for item in inside if item["type"] in ("missing", "extra_forbidden")), None)
+    where = " ".join(f"[{part}]" if place == 0 else part for place, part in enumerate(_place(items[0]["loc"])))
+    if named is not None:
+        fault = "is required" if any(item["type"] == "missing" for item in inside) else "is unknown"
+        return f"{where}: its key '{named}' {fault}"
+    if len(kinds) > 1:
+        return f"{where} must be {' or '.join(kinds)}, but is {json.dumps(items[0]['input'])}"
+    return _in_plain_words(model, items[-1])
+
+
+def _in_plain_words(model: type[BaseModel], item: Mapping[str, Any]) -> str:
     """Say one thing pydantic found wrong as a user of the file would."""
-    where = place_of(item["loc"])
+    where = _place(item["loc"])
     place = f"[{where[0]}] {where[1]}" if len(where) == 2 else f"[{where[0]}]" if where else ""
     kind, value = item["type"], item["input"]
     if kind == "extra_forbidden":
@@ -39,9 +60,12 @@ def in_plain_words(model: type[BaseModel], item: Mapping[str, Any]) -> str:
     return f"{place} must be {required}, but is {json.dumps(value)}"
 
 
-def place_of(location: Sequence[int | str]) -> tuple[str, ...]:
+_SECTION_AND_KEY = 2
+
+
+def _place(location: Sequence[int | str]) -> tuple[str, ...]:
     """Section and key; the branches of a choice and the places in a list are left out."""
-    return tuple(part for part in location if isinstance(part, str))[:2]
+    return tuple(part for part in location if isinstance(part, str))[:_SECTION_AND_KEY]
 
 
 def _unknown_key(model: type[BaseModel], where: Sequence[str]) -> str:
