@@ -48,8 +48,42 @@ def test_the_newcomers_files(small_study):
     cohort = read_cohort(path)
     same_people(cohort, expected)
     assert reasons(cohort, "dropped") == {"in pheno.phe, not in covar.txt": 1}
+    assert not cohort.account.samples["reason"].str.contains(str(study.folder), literal=True).any()
     (rule,) = (text for text in reasons(cohort, "matched") if "genotype file" in text)
     assert reasons(cohort, "matched")[rule] == 900
+
+
+def test_the_newcomers_run_says_how_people_were_matched(small_study, invarmr, no_report, tmp_path):
+    small = small_study()
+    small.change(IID=pl.Series([f"F{k}_{name}" for k, name in enumerate(small.ids)]))  # the .fam has F0 P0000, ...
+    status, _, said = invarmr("run", small.write(), "--out", tmp_path / "out")
+    assert status == 0
+    assert "900 people, by id of the phenotype table = FID_IID of the genotype file" in " ".join(said.split())
+    rows = pl.read_csv(tmp_path / "out" / "samples.tsv", separator="\t").filter(stage="matched")
+    assert rows["n_samples"].to_list() == [900]
+
+
+def test_three_tables_in_three_orders_with_people_missing_in_each(small_study):
+    small = small_study().set("phenotypes", path=["a.txt", "b.csv", "c.tsv"])
+    expected = cohort_of(small_study("whole"))
+    path = write_beside(small)
+    frame, place = small.phenotypes, pl.int_range(pl.len())
+    frame.filter(place >= 10).select("IID", "ldl").sample(fraction=1, shuffle=True, seed=1).write_csv(
+        small.folder / "a.txt", separator=" "
+    )
+    frame.filter(place < 880).select("IID", "sbp", "site").write_csv(small.folder / "b.csv")
+    frame.filter(place != 500).select("IID", "age").reverse().write_csv(small.folder / "c.tsv", separator="\t")
+    cohort = read_cohort(path)
+    kept = np.array([k for k in range(10, 880) if k != 500])
+    assert cohort.sample_ids.tolist() == [small.ids[k] for k in kept]
+    for name in ("exposure", "outcome", "covariates"):
+        np.testing.assert_array_equal(getattr(cohort, name), getattr(expected, name)[kept])
+    assert {key: n for key, n in reasons(cohort, "dropped").items() if "not in" in key} == {
+        "in a.txt, not in b.csv": 20,
+        "in b.csv, not in a.txt": 10,
+        "in a.txt and b.csv, not in c.tsv": 1,
+        "in c.tsv, not in a.txt and b.csv": 30,
+    }
 
 
 def write_beside(study):

@@ -191,7 +191,9 @@ def _joined(people: People, other: People, sample_id: str) -> People:
             "remove one of them."
         )
     first, second = people.frame, other.frame
-    matching = match_ids(ids_of(first, sample_id, people.source), ids_of(second, sample_id, other.source))
+    matching = match_ids(
+        ids_of(first, sample_id, _names(people.source)), ids_of(second, sample_id, _names(other.source))
+    )
     if not len(matching.left):
         raise InputError(
             f"No person is in both tables: {people.source} ({first_few(first[sample_id])}) and {other.source} "
@@ -201,7 +203,7 @@ def _joined(people: People, other: People, sample_id: str) -> People:
     for table, n in ((people, first.height), (other, second.height)):
         if n > len(matching.left):
             missing = other.source if table is people else people.source
-            reason = f"in {Path(table.source).name}, not in {Path(missing).name}"
+            reason = f"in {_names(table.source)}, not in {_names(missing)}"
             lost.append(Lost("dropped", "", n - len(matching.left), reason))
     left = first[matching.left]
     own = [name for name in second.columns if name not in left.columns]
@@ -214,6 +216,11 @@ def _joined(people: People, other: People, sample_id: str) -> People:
         people.plink | other.plink,
         people.counted | other.counted,
     )
+
+
+def _names(source: str) -> str:
+    """The names of files without their folders, which are nobody's business in an archive."""
+    return " and ".join(Path(path).name for path in source.split(", "))
 
 
 def _without(people: People, column: str, lists: Sequence[tuple[Path, Ids]]) -> People:

@@ -208,7 +208,7 @@ def _say(progress: Progress, lost: Sequence[Lost]) -> None:
     """Tell what was decided about the people: ids matched otherwise than as written, codes read as missing, recoded."""
     for item in lost:
         if item.stage not in ("read", "dropped", "used"):
-            progress.say(f"  {item.n_samples} people {item.stage}: {item.reason}")
+            progress.say(f"  {item.stage}: {item.n_samples} people, {item.reason}")
 
 
 def _check_sizes(config: StudyConfig, codes: IntArray, labels: tuple[str, ...]) -> None:
