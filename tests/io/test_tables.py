@@ -194,3 +194,11 @@ def test_a_separator_inside_names_and_texts_does_not_mislead(tmp_path):
     assert read_table(path)["name"].to_list() == ["John Smith", "Ann"]
     path = written(tmp_path / "t.raw", "FID IID PAT MAT SEX PHENOTYPE rs1_A\n1 1 0 0 1 -9 2\n2 2 0 0 2 -9 NA\n")
     assert read_table(path)["rs1_A"].to_list() == [2, None]
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_a_header_longer_than_what_is_looked_at(tmp_path, packed):
+    names = ["IID", *(f"rs{j:08d}_A" for j in range(30_000))]
+    path = written(tmp_path / f"t.raw{packed}", " ".join(names) + "\n" + " ".join(["1"] * len(names)) + "\n")
+    assert column_names(path) == tuple(names)
+    assert read_table(path).columns == names

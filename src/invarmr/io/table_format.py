@@ -99,10 +99,10 @@ def _start(path: Path, kind: Kind, size: int = 1 << 18) -> bytes:
     try:
         if kind == "gzip":
             with gzip.open(path) as packed:
-                text = packed.read(size)
+                text = packed.read(size) + packed.readline()
         elif kind == "text":
             with path.open("rb") as file:
-                text = file.read(size)
+                text = file.read(size) + file.readline()
         else:
             return read_bytes(path)
     except (OSError, EOFError, zlib.error) as error:
