@@ -174,14 +174,16 @@ def write_stratification(folder, rng):
     )
     controls = [
         (name, role, label, "OLS" if label == "none" else "LIML", *around(value, 0.02, 0.4), n,
-         0 if label == "none" else 197, None if label == "none" else 31.0, None if label == "none" else 1.1, None if label == "none" else "197, 19800",
+         0 if label == "none" else 197, None if label == "none" else 31.0, None if label == "none" else 1.1,
+         None if label == "none" else "197, 19800",
          None if label == "none" else 0.31, label == "learned")
         for name, role, n in (("tanning", "outcome", 19_943), ("birth order", "exposure", 19_960))
         for label, value in (("none", 0.7), ("observed", 0.9), ("learned", 0.01))
     ]  # fmt: skip
     write_tsv(
         folder / "negative_controls.tsv",
-        ["control", "role", "instruments", "method", *numbers, *strength, "joint_f", "joint_df", "joint_p_value", "headline"],
+        ["control", "role", "instruments", "method", *numbers, *strength, "joint_f", "joint_df",
+         "joint_p_value", "headline"],
         controls,
     )  # fmt: skip
     values = np.linspace(0.35, 0.65, 61)

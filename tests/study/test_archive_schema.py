@@ -38,7 +38,8 @@ FILES = {
     "balance.tsv", "components.tsv", "diagnostics.tsv", "eigenvalues.tsv", "environments.tsv", "estimates.tsv",
     "instruments.parquet", "loadings.tsv", "provenance.json", "report.html", "samples.tsv", "truth.json",
     "variants.tsv", "verdict.json", "stratification.tsv", "component_counts.tsv", "meta_analysis.tsv",
-    "effect_curve.tsv", "confidence_sets.tsv", "sensitivity.tsv", "manifest.json", "state/cohort.parquet", "state/instruments.npz",
+    "effect_curve.tsv", "confidence_sets.tsv", "sensitivity.tsv", "manifest.json", "state/cohort.parquet",
+    "state/instruments.npz",
     "state/latent.json", "state/latent.npz", "state/moments.npz", "negative_controls.tsv",
 }  # fmt: skip
 TABLES = ("estimates.tsv", "diagnostics.tsv", "verdict.json", "loadings.tsv", "variants.tsv", "samples.tsv",

@@ -164,7 +164,8 @@ def opened_folder(folder: Path | str, *, kind: Kind) -> Iterator[Manifest]:
         if manifest is None or manifest.kind != kind:
             what = f"has no {MANIFEST}" if manifest is None else f"was written by `invarmr {_COMMANDS[manifest.kind]}`"
             raise InputError(
-                f"{shown(place)} {what}: a folder that `invarmr {_COMMANDS[kind]}` wrote was required. Check the path, or "
+                f"{shown(place)} {what}: a folder that `invarmr {_COMMANDS[kind]}` wrote was required. Check "
+                "the path, or "
                 "run it again into a new folder."
             )
         verify(place, manifest)
@@ -216,7 +217,8 @@ def _begun(folder: Path, kind: Kind, command: str, *, beside_others: bool) -> Wo
         return Workspace(private_folder(folder), folder, kind, command, previous, beside_others=beside_others)
     except OSError as error:
         raise InputError(
-            f"--out {shown(folder)}: nothing can be written there ({error.strerror}). Choose a folder that can be written."
+            f"--out {shown(folder)}: nothing can be written there ({error.strerror}). Choose a folder that "
+            "can be written."
         ) from error
 
 
@@ -245,7 +247,8 @@ def _replaceable(folder: Path, kind: Kind, *, beside_others: bool) -> Manifest |
         return None
     if manifest.kind != kind:
         raise InputError(
-            f"{shown(folder)} holds what `invarmr {_COMMANDS[manifest.kind]}` wrote, which `invarmr {_COMMANDS[kind]}` does "
+            f"{shown(folder)} holds what `invarmr {_COMMANDS[manifest.kind]}` wrote, which `invarmr "
+            f"{_COMMANDS[kind]}` does "
             "not replace. Choose a new folder."
         )
     verify(folder, manifest)
@@ -255,7 +258,8 @@ def _replaceable(folder: Path, kind: Kind, *, beside_others: bool) -> Manifest |
 def _refuse(folder: Path, strangers: list[str]) -> None:
     if strangers:
         raise InputError(
-            f"{shown(folder)} holds files that invarmr did not write there ({first_few(strangers)}), and could mix them with "
+            f"{shown(folder)} holds files that invarmr did not write there ({first_few(strangers)}), and "
+            "could mix them with "
             "its own. Choose a new or empty folder, or move them away."
         )
 
@@ -267,7 +271,8 @@ def _check_inputs(folder: Path, inputs: Iterable[Path]) -> None:
         holder = next((parent for parent in (place, *place.parents) if parent in own), None)
         if holder == folder:
             raise InputError(
-                f"{path} is an input and lies in --out {shown(folder)}, where it could be replaced. Choose another folder."
+                f"{path} is an input and lies in --out {shown(folder)}, where it could be replaced. Choose "
+                "another folder."
             )
 
 
@@ -281,7 +286,8 @@ def _make_parents(folder: Path) -> list[Path]:
     except OSError as error:
         _remove_empty(missing)
         raise InputError(
-            f"--out {shown(folder)}: nothing can be written there ({error.strerror}). Choose a folder that can be written."
+            f"--out {shown(folder)}: nothing can be written there ({error.strerror}). Choose a folder that "
+            "can be written."
         ) from error
     return missing
 

@@ -140,7 +140,8 @@ def verify(folder: Path, manifest: Manifest) -> None:
     wrong = [f"{name} {fault}" for name, entry in manifest.files.items() if (fault := _fault(folder / name, entry))]
     if wrong:
         raise InputError(
-            f"{shown(folder)} is not as invarmr left it: {first_few(wrong)}. Put the files back, or write into a new folder."
+            f"{shown(folder)} is not as invarmr left it: {first_few(wrong)}. Put the files back, or write "
+            "into a new folder."
         )
 
 

@@ -93,7 +93,8 @@ def _discard(old: Path, out: Path, previous: Manifest | None) -> None:
     aside = _free_name(out.with_name(f"{out.name}-before"))
     os.rename(old, aside)
     raise InputError(
-        f"{shown(out)} is done, but while it was made somebody wrote {first_few(strangers)} there: the earlier folder, with "
+        f"{shown(out)} is done, but while it was made somebody wrote {first_few(strangers)} there: the "
+        "earlier folder, with "
         f"these files, is {aside} now."
     )
 

@@ -6,6 +6,7 @@ with `[output] people` does the archive keep it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -210,7 +211,7 @@ class Archive:
 
     def save_study(self, study: ReadStudy, config: StudyConfig, inputs: list[Path], progress: Progress) -> None:
         """Write what `read` leaves."""
-        settings = config.model_dump(mode="json")
+        settings = json.loads(config.to_json())
         about = describe_run(settings=settings, seed=config.run.seed, inputs=inputs, version=__version__)
         self.config, self.study = config, study
         self._put_provenance(about)
@@ -268,7 +269,7 @@ class Archive:
             is not None
         }
         texts = {name: read_json(self.folder / name) for name in _CONTENTS if (self.folder / name).exists()}
-        provenance = {**self.provenance, "settings": self.config.model_dump(mode="json")}
+        provenance = {**self.provenance, "settings": json.loads(self.config.to_json())}
         if self._workspace is not None:
             self._workspace.forget((*TABLES, *texts, *_UNTOLD))
         for name, table in tables.items():
@@ -394,7 +395,7 @@ def _study(config: StudyConfig, frame: pl.DataFrame, stored: Mapping[str, Any]) 
         cluster=frame["cluster"].to_numpy() if "cluster" in frame.columns else None,
         exposure_name=config.phenotypes.exposure,
         outcome_name=config.phenotypes.outcome,
-        environment_name=config.phenotypes.environment or "none",
+        environment_name=config.phenotypes.environment_name,
     )
     return ReadStudy(cohort, index, variants, scores, _controls(config, frame))
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from invarmr.errors import InputError, first_few
 from invarmr.instruments.registry import LEARNERS
+from invarmr.study.people_settings import PhenotypesConfig
+from invarmr.study.presets import PresetName, with_preset
+from invarmr.study.sections import ColumnName, Section, Share, StudyPath
+from invarmr.study.setting_faults import faults
 
 __all__ = [
     "ComponentsConfig",
@@ -34,64 +35,14 @@ __all__ = [
 ]
 
 
-def _beside_study_file(path: Path, info: ValidationInfo) -> Path:
-    folder: Path = (info.context or {}).get("folder", Path())
-    return (folder / path.expanduser()).absolute()
-
-
-StudyPath = Annotated[Path, AfterValidator(_beside_study_file)]
-Share = Annotated[float, Field(ge=0, le=1)]
-ColumnName = Annotated[str, Field(min_length=1)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class GenotypesConfig(_Section):
+class GenotypesConfig(Section):
     """`[genotypes]`: the file of calls."""
 
     path: StudyPath
     """.bed or .pgen."""
 
 
-class PhenotypesConfig(_Section):
-    """`[phenotypes]`: the table with one row per sample, and what its columns are."""
-
-    path: StudyPath
-    """.tsv, .csv, .txt (each also .gz) or .parquet."""
-    sample_id: ColumnName = "IID"
-    exposure: ColumnName
-    outcome: ColumnName
-    environment: ColumnName | None = None
-    """Site, batch or ancestry group; required to learn instruments."""
-    covariates: tuple[ColumnName, ...] = ()
-    categorical: tuple[ColumnName, ...] = ()
-    """Those of the covariates to expand into indicators."""
-    cluster: ColumnName | None = None
-    """Family or household, for clustered standard errors."""
-    missing_codes: tuple[str, ...] = ()
-    """Read as missing besides NA, NaN, a dot and nothing."""
-
-    @model_validator(mode="after")
-    def _columns_have_one_role(self) -> Self:
-        roles = [self.sample_id, self.exposure, self.outcome, *self.covariates]
-        repeated = sorted({name for name in roles if roles.count(name) > 1})
-        if repeated:
-            raise ValueError(
-                "sample_id, exposure, outcome and covariates must be different columns, but "
-                f"{first_few(repeated)} has more than one of these roles"
-            )
-        for role, name in (("exposure", self.exposure), ("outcome", self.outcome)):
-            if name in (self.environment, self.cluster):
-                raise ValueError(f"the {role} '{name}' cannot also be the environment or the cluster")
-        strangers = [name for name in self.categorical if name not in self.covariates]
-        if strangers:
-            raise ValueError(f"categorical must name covariates, but {first_few(strangers)} is not one; add it there")
-        return self
-
-
-class InstrumentsConfig(_Section):
+class InstrumentsConfig(Section):
     """`[instruments]`: variants of the genotype file, allele scores of the phenotype table, or both."""
 
     variants: Literal["all"] | StudyPath | None = None
@@ -109,7 +60,7 @@ class InstrumentsConfig(_Section):
         return self
 
 
-class QualityControlConfig(_Section):
+class QualityControlConfig(Section):
     """`[quality_control]`: bounds that a variant must hold."""
 
     min_call_rate: Share = 0.95
@@ -120,7 +71,7 @@ class QualityControlConfig(_Section):
     """For too many heterozygotes, in every environment; 0 switches off."""
 
 
-class ComponentsConfig(_Section):
+class ComponentsConfig(Section):
     """`[components]`: principal components of ancestry, computed or given."""
 
     count: Annotated[int, Field(ge=0)] = 10
@@ -141,7 +92,7 @@ def _known_learner(name: str) -> str:
 _NEURAL = ("autoencoder", "flow")
 
 
-class LearnConfig(_Section):
+class LearnConfig(Section):
     """`[learn]`: how latent instruments are found."""
 
     method: Annotated[str, AfterValidator(_known_learner)] = "auto"
@@ -150,11 +101,11 @@ class LearnConfig(_Section):
     """Chosen from the data where not given."""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Share of the samples that test what the others learned, rounded to tenths."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies a default
     """Further settings of the learner, by the names they have in Python."""
 
 
-class EstimateConfig(_Section):
+class EstimateConfig(Section):
     """`[estimate]`: how intervals are made."""
 
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
@@ -176,7 +127,7 @@ class EstimateConfig(_Section):
         return self
 
 
-class NegativeControlsConfig(_Section):
+class NegativeControlsConfig(Section):
     """`[negative_controls]`: columns of the phenotype table that share the confounders and cannot show an effect."""
 
     outcomes: tuple[ColumnName, ...] = ()
@@ -193,7 +144,7 @@ class NegativeControlsConfig(_Section):
         return self
 
 
-class TruthConfig(_Section):
+class TruthConfig(Section):
     """`[truth]`: what was simulated, in simulated studies only."""
 
     path: StudyPath
@@ -201,37 +152,40 @@ class TruthConfig(_Section):
     """Table with the oracle's columns for each sample."""
 
 
-class OutputConfig(_Section):
+class OutputConfig(Section):
     """`[output]`: what the archive holds besides the result."""
 
     people: bool = False
     """Also files with a row per person: latent instruments, and what lets a later verb go on without reading again."""
 
 
-class DisclosureConfig(_Section):
+class DisclosureConfig(Section):
     """`[disclosure]`: what the archive may say of few people."""
 
     smallest_count: Annotated[int, Field(ge=2)] | None = None
     """Counts of people below it are masked in everything that is written or shown; none where not given."""
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """`[run]`: what makes a run repeatable."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
 
 
-class StudyConfig(_Section):
+class StudyConfig(Section):
     """All settings of one study; read it with `StudyConfig.from_toml`.
 
     Attributes
     ----------
+    preset
+        The cohort whose files these are; its settings stand where the file gave none.
     genotypes, phenotypes, instruments, quality_control, components, learn, estimate, negative_controls, truth, output,
     disclosure, run
         The sections of the study file. `genotypes` is None where the instruments are columns of the phenotype
         table, `truth` is None outside simulated studies, the others have defaults.
     """
 
+    preset: PresetName | None = None
     genotypes: GenotypesConfig | None = None
     phenotypes: PhenotypesConfig
     instruments: InstrumentsConfig
@@ -252,7 +206,7 @@ class StudyConfig(_Section):
                 '[instruments] variants needs genotypes: add a section [genotypes] with path = "cohort.bed", or give '
                 "[instruments] columns alone"
             )
-        if self.learn.method != "none" and self.phenotypes.environment is None:
+        if self.learn.method != "none" and not self.phenotypes.environments:
             raise ValueError(
                 f'[learn] method = "{self.learn.method}" compares environments: name the column in [phenotypes] '
                 'environment, or set [learn] method = "none"'
@@ -282,7 +236,7 @@ class StudyConfig(_Section):
 
     def _scores_have_no_other_role(self) -> None:
         table = self.phenotypes
-        others = (table.sample_id, table.exposure, table.outcome, table.environment, *table.covariates)
+        others = (table.sample_id, table.exposure, table.outcome, *table.environments, *table.covariates)
         controls = (*self.negative_controls.outcomes, *self.negative_controls.exposures)
         scores = (*self.instruments.columns, *self.components.columns)
         for place, names in (
@@ -329,62 +283,15 @@ class StudyConfig(_Section):
             raise InputError(f"{path}: the study file could not be read ({error.strerror}). Check the path.") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: this is not valid TOML: {error}. Mend this place.") from error
+        raw = with_preset(raw, path.parent, sections=cls.model_fields)
         try:  # through JSON, where strictness tells text from numbers but still knows lists and paths
             return cls.model_validate_json(json.dumps(raw, default=str), strict=True, context={"folder": path.parent})
         except ValidationError as error:
-            found = {_place(item["loc"]): _in_plain_words(cls, dict(item)) for item in error.errors()}
-            raise InputError(f"{path}: " + "; ".join(found.values()) + ".") from error
+            raise InputError(f"{path}: {faults(cls, [dict(item) for item in error.errors()])}.") from error
 
     def to_json(self) -> str:
         """Write all settings, defaults included, as JSON."""
-        return self.model_dump_json(indent=1)
-
-
-KINDS = {
-    "string_type": "text in quotation marks",
-    "string_too_short": "a name, not empty",
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "tuple_type": 'a list, such as ["age", "sex"]',
-    "model_type": "a section",
-}
-
-
-def _in_plain_words(model: type[BaseModel], item: Mapping[str, Any]) -> str:
-    """Say one thing pydantic found wrong as a user of the file would."""
-    where = _place(item["loc"])
-    place = f"[{where[0]}] {where[1]}" if len(where) == 2 else f"[{where[0]}]" if where else ""
-    kind, value = item["type"], item["input"]
-    if kind == "extra_forbidden":
-        return _unknown_key(model, where)
-    if kind == "missing":
-        return f"{place} is required, but is not there"
-    if kind == "value_error":
-        return " ".join(part for part in (place, str(item["ctx"]["error"])) if part)
-    if kind == "literal_error":
-        return f"{place} must be {item['ctx']['expected']}, but is {json.dumps(value)}"
-    required = KINDS.get(kind) or str(item["msg"]).removeprefix("Input should be ").lower()
-    return f"{place} must be {required}, but is {json.dumps(value)}"
-
-
-def _place(location: Sequence[int | str]) -> tuple[str, ...]:
-    """Section and key; the branches of a choice and the places in a list are left out."""
-    return tuple(part for part in location if isinstance(part, str))[:2]
-
-
-def _unknown_key(model: type[BaseModel], where: Sequence[str]) -> str:
-    if len(where) == 1:
-        known, place = list(model.model_fields), f"there is no section [{where[0]}]"
-    else:
-        known, place = _keys_of(model, where[0]), f"[{where[0]}] has no key '{where[1]}'"
-    near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5)
-    return f"{place} (did you mean '{near[0]}'?)" if near else f"{place} (it knows {', '.join(known)})"
-
-
-def _keys_of(model: type[BaseModel], section: str) -> list[str]:
-    annotation: Any = model.model_fields[section].annotation
-    options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    return [key for option in options if hasattr(option, "model_fields") for key in option.model_fields]
+        return self.model_dump_json(indent=1, by_alias=True)
 
 
 def check_seed(seed: int) -> int:
@@ -420,7 +327,6 @@ def with_changes(
     if not changes:
         return config
     try:
-        return StudyConfig.model_validate(config.model_dump() | changes)
+        return StudyConfig.model_validate(config.model_dump(by_alias=True) | changes)
     except ValidationError as error:
-        found = {_place(item["loc"]): _in_plain_words(StudyConfig, dict(item)) for item in error.errors()}
-        raise InputError("; ".join(found.values()) + ".") from error
+        raise InputError(f"{faults(StudyConfig, [dict(item) for item in error.errors()])}.") from error
