@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from invarmr.data.representation import RepresentedInstruments
 from invarmr.diagnostics.negative_controls import ControlTrait, Role
 from invarmr.errors import InputError
 from invarmr.io.plink import open_genotypes
-from invarmr.provenance import check_fingerprint, describe_run, fingerprint
+from invarmr.provenance import check_fingerprint, check_unwritten, describe_run
 from invarmr.study.config import StudyConfig, with_changes
 from invarmr.study.learning import N_FOLDS, learn_study
 from invarmr.study.phenotypes import columns_of
@@ -111,9 +110,11 @@ class Archive:
         """
         for recorded in self.provenance["inputs"]:
             check_fingerprint(recorded)
-            _check_content(recorded, since=self.provenance["started"])
         if not (self.folder / "state/cohort.parquet").exists():
-            return read_study(self.config, Progress())
+            study = read_study(self.config, Progress())
+            for recorded in self.provenance["inputs"]:
+                check_fingerprint(recorded)
+            return study
         frame = pl.read_parquet(self.folder / "state/cohort.parquet")
         with np.load(self.require("state/instruments.npz")) as stored:
             return _study(self.config, frame, dict(stored))
@@ -209,8 +210,10 @@ class Archive:
         """Write JSON, small counts masked where the study asks for it."""
         write_json(self.folder / name, self.disclosure.content(content))
 
-    def save_study(self, study: ReadStudy, config: StudyConfig, inputs: list[Path], progress: Progress) -> None:
-        """Write what `read` leaves."""
+    def save_study(
+        self, study: ReadStudy, config: StudyConfig, inputs: list[dict[str, Any]], progress: Progress
+    ) -> None:
+        """Write what `read` leaves; `inputs` are the fingerprints that its files had before."""
         settings = json.loads(config.to_json())
         about = describe_run(settings=settings, seed=config.run.seed, inputs=inputs, version=__version__)
         self.config, self.study = config, study
@@ -219,6 +222,7 @@ class Archive:
         self.put_table("samples.tsv", cohort.account.samples)
         self.put_table("variants.tsv", _variants_table(cohort.account.variants))
         self.moments = tuple(cohort.folded_moments(self.fold, track=partial(progress.track, doing="moments")))
+        check_unwritten(inputs)
         if self.disclosure.masks:
             return
         write_arrays(self.folder / "state" / "moments.npz", _moment_arrays(self.moments))
@@ -244,7 +248,7 @@ class Archive:
     def _put_provenance(self, about: dict[str, Any]) -> None:
         """Write `provenance.json`; sizes of inputs tell how many people they hold, and go where counts are masked."""
         if self.disclosure.masks:
-            inputs = [{key: value for key, value in item.items() if key != "bytes"} for item in about["inputs"]]
+            inputs = [{key: value for key, value in item.items() if key not in ("bytes", "stamp")} for item in about["inputs"]]
             about = {**about, "inputs": inputs}
         self.provenance = about
         write_json(self.folder / "provenance.json", about)
@@ -282,14 +286,6 @@ class Archive:
 _CONTENTS = ("verdict.json",)
 _UNTOLD = (*(name for name in FILES if name.startswith("state/")), *people_files(), "truth.json", "report.html")
 """Files that are not kept where counts are masked: they hold exact numbers, or are drawn again."""
-
-
-def _check_content(recorded: Mapping[str, Any], *, since: str) -> None:
-    """Make sure that an input of the same size, but written after the study was read, is the same byte by byte."""
-    path = Path(recorded["path"])
-    later = path.stat().st_mtime >= datetime.fromisoformat(since).timestamp()
-    if later and fingerprint(path)["sha256"] != recorded["sha256"]:
-        raise InputError(f"{path} was changed after the study was read. Put it back, or read again.")
 
 
 def _moment_arrays(moments: tuple[EnvironmentMoments, ...]) -> dict[str, Any]:

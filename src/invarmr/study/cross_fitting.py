@@ -16,37 +16,11 @@ from invarmr.estimators.kclass import LimitedInformationML
 from invarmr.inference.effect_test import NotApplicable
 from invarmr.inference.stacked_form import ROBUST_TESTS, StackedForm, stacked_form
 from invarmr.instruments.base import Learner
+from invarmr.archive.schema import CROSS_FITTING
 from invarmr.study.config import EstimateConfig
 from invarmr.study.progress import Progress
 
 __all__ = ["StudyCrossFit", "cross_fit_study"]
-
-COLUMNS: dict[str, type[pl.DataType]] = {
-    "part": pl.String,
-    "n_learned": pl.Int64,
-    "n_samples": pl.Int64,
-    "learner": pl.String,
-    "n_latent": pl.Int64,
-    "n_confounded": pl.Int64,
-    "status": pl.String,
-    "reason": pl.String,
-    "estimate": pl.Float64,
-    "std_error": pl.Float64,
-    "ci_lower": pl.Float64,
-    "ci_upper": pl.Float64,
-    "p_value": pl.Float64,
-    "level": pl.Float64,
-    "first_stage_f": pl.Float64,
-    "anderson_rubin": pl.String,
-    "lagrange_multiplier": pl.String,
-    "conditional_likelihood_ratio": pl.String,
-    "heterogeneity_q": pl.Float64,
-    "heterogeneity_df": pl.Int64,
-    "heterogeneity_p_value": pl.Float64,
-    "disagreement": pl.Float64,
-    "disagreement_df": pl.Int64,
-    "disagreement_p_value": pl.Float64,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +116,7 @@ def _table(found: CrossFitted) -> pl.DataFrame:
         | _numbers(found.estimate)
         | {_column(name): str(item) for name, item in found.sets.items()}
     )
-    return pl.DataFrame([dict.fromkeys(COLUMNS) | row for row in rows], schema=COLUMNS)
+    return pl.DataFrame([dict.fromkeys(CROSS_FITTING) | row for row in rows], schema=CROSS_FITTING)
 
 
 def _form(found: CrossFitted, position: int) -> StackedForm | None:

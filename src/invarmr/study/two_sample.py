@@ -24,7 +24,7 @@ from invarmr.genetics.clumping import TWO_SAMPLE_MR, ClumpSettings, clump
 from invarmr.genetics.harmonise import HarmoniseMode, harmonise
 from invarmr.io.plink import genotype_files, open_genotypes
 from invarmr.io.summary_statistics import read_summary_statistics
-from invarmr.provenance import describe_run
+from invarmr.provenance import check_unwritten, describe_run, fingerprint
 from invarmr.report.two_sample import two_sample_page
 
 __all__ = ["TwoSampleSettings", "TwoSampleStudy", "two_sample_study", "write_two_sample_study"]
@@ -219,6 +219,7 @@ def write_two_sample_study(
     """Read two files, run the study, and write its tables, `provenance.json` and `report.html`, all or nothing."""
     inputs = [exposure, outcome, *([] if settings.clump is None else genotype_files(settings.clump))]
     with new_folder(out, kind="two-sample", command="mr", inputs=inputs) as workspace:
+        recorded = [fingerprint(path) for path in inputs]
         study = two_sample_study(
             read_summary_statistics(exposure, name=exposure_name),
             read_summary_statistics(outcome, name=outcome_name),
@@ -235,13 +236,16 @@ def write_two_sample_study(
             tables["clumping.tsv"] = study.clumping
         for name, table in tables.items():
             write_table(workspace.path / name, told.frame(table))
-        write_json(workspace.path / "provenance.json", _provenance(settings, study, [exposure, outcome]))
+        write_json(workspace.path / "provenance.json", _provenance(settings, study, recorded))
+        check_unwritten(recorded)
         if settings.report:
             write_text(workspace.path / "report.html", two_sample_page(workspace.path))
     return study
 
 
-def _provenance(settings: TwoSampleSettings, study: TwoSampleStudy, inputs: list[Path]) -> dict[str, Any]:
+def _provenance(
+    settings: TwoSampleSettings, study: TwoSampleStudy, inputs: list[dict[str, Any]]
+) -> dict[str, Any]:
     said = {entry.name: getattr(settings, entry.name) for entry in fields(settings) if entry.name != "seed"}
     said["methods"] = [method.method for method in resolve_methods(settings.methods)]
     said["clump"] = None if settings.clump is None else str(settings.clump)

@@ -13,6 +13,7 @@ from invarmr.diagnostics.battery import diagnose
 from invarmr.diagnostics.sensitivity import dependence_sensitivity
 from invarmr.estimators.estimate import Estimate
 from invarmr.io.plink import genotype_files
+from invarmr.provenance import fingerprint
 from invarmr.report.html import report_page
 from invarmr.study.archive import Archive
 from invarmr.study.config import StudyConfig
@@ -49,9 +50,10 @@ __all__ = [
 
 def read_archive(config: StudyConfig, archive: Archive, progress: Progress) -> None:
     """READ: files to cohort, moments per fold and environment, principal components."""
+    inputs = [fingerprint(path) for path in inputs_of(config)]
     study = read_study(config, progress)
     archive.begin("read")
-    archive.save_study(study, config, inputs_of(config), progress)
+    archive.save_study(study, config, inputs, progress)
     if study.cohort.components.shape[1]:
         archive.put_table("components.tsv", component_table(study.cohort))
     if config.truth is not None:
