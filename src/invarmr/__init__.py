@@ -58,6 +58,8 @@ _HOME = {
     "sensitivity": "diagnostics.summary.battery",
     "AdmixtureDesign": "simulate.admixture",
     "simulate_admixture": "simulate.admixture",
+    "FamiliesDesign": "simulate.families",
+    "simulate_families": "simulate.families",
     "LatentDesign": "simulate.latent",
     "simulate_latent": "simulate.latent",
     "StudyConfig": "study.config",

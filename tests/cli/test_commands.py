@@ -57,6 +57,7 @@ COMMANDS = [
     "simulate",
     "simulate admixture",
     "simulate latent",
+    "simulate families",
     "reproduce",
     "read",
     "learn",
