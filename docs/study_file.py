@@ -18,7 +18,6 @@ from pydantic_core import PydanticUndefined
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from invarmr.study import config
 from invarmr.study.config import StudyConfig
 
 MEANINGS = {
@@ -74,7 +73,7 @@ def _model(annotation: Any) -> type[BaseModel]:
 
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:
     """The string under each field of a model, from its source."""
-    tree = ast.parse(inspect.getsource(config))
+    tree = ast.parse(inspect.getsource(inspect.getmodule(model)))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == model.__name__)
     out, name = {}, ""
     for node in body:

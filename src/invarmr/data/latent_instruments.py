@@ -43,10 +43,13 @@ class Verdict:
         confounded directions); `rejected` (a test of the assumptions failed).
     reasons
         Plain sentences, the deciding one first.
+    mendelian_headline
+        Whether the report leads with the Mendelian estimate because families rejected the instruments judged here.
     """
 
     status: Status
     reasons: tuple[str, ...]
+    mendelian_headline: bool = False
 
     @property
     def interpretable(self) -> bool:

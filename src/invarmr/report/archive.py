@@ -18,7 +18,7 @@ __all__ = ["SETS", "STATUSES", "Archive", "EstimateRow", "Verdict", "read_archiv
 STATUSES = ("identified", "weak", "not identified", "rejected")
 SETS = (
     "none", "observed", "observed+environment", "observed+pcs", "allele_score", "learned", "learned+environment",
-    "oracle",
+    "mendelian", "learned+mendelian", "learned (families)", "observed (families)", "observed+pcs (families)", "oracle",
 )  # fmt: skip
 
 Columns = Mapping[str, pl.DataType | type[pl.DataType]]
@@ -85,6 +85,10 @@ CROSS_FITTING: Columns = {
     "heterogeneity_q": NUMBER, "heterogeneity_df": WHOLE, "heterogeneity_p_value": NUMBER, "disagreement": NUMBER,
     "disagreement_df": WHOLE, "disagreement_p_value": NUMBER,
 }  # fmt: skip
+FAMILIES: Columns = {
+    "measure": TEXT, "compared": TEXT, "estimate": NUMBER, "std_error": NUMBER, "ci_lower": NUMBER, "ci_upper": NUMBER,
+    "p_value": NUMBER, "detectable": NUMBER, "n_samples": WHOLE, "reason": TEXT,
+}  # fmt: skip
 SAMPLES: Columns = {"stage": TEXT, "environment": TEXT, "n_samples": WHOLE, "reason": TEXT}
 
 
@@ -125,11 +129,12 @@ class Verdict:
     learner: str | None = None
     degree: int | None = None
     ladder: tuple[Mapping[str, Any], ...] = ()
+    mendelian_headline: bool = False
 
     @property
     def interpretable(self) -> bool:
-        """Whether the effect may be read as an effect."""
-        return self.status in ("identified", "weak")
+        """Whether the headline may be read as an effect; families may lead where what was learned is rejected."""
+        return self.status in ("identified", "weak") or self.mendelian_headline
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -157,6 +162,7 @@ class Archive:
     confidence_sets: pl.DataFrame | None = None
     sensitivity: pl.DataFrame | None = None
     cross_fitting: pl.DataFrame | None = None
+    families: pl.DataFrame | None = None
 
     @property
     def headline(self) -> EstimateRow:
@@ -221,6 +227,7 @@ def read_archive(folder: Path) -> Archive:
         confidence_sets=_table(folder / "confidence_sets.tsv", CONFIDENCE_SETS),
         sensitivity=_table(folder / "sensitivity.tsv", SENSITIVITY),
         cross_fitting=_table(folder / "cross_fitting.tsv", CROSS_FITTING),
+        families=_table(folder / "families.tsv", FAMILIES),
     )
 
 
@@ -315,6 +322,7 @@ def _verdict(path: Path) -> Verdict:
         learner=optional("learner"),
         degree=optional("degree"),
         ladder=tuple(optional("ladder") or ()),
+        mendelian_headline=bool(optional("mendelian_headline")),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invarmr.errors import InputError
-from invarmr.report import cross_fitting_table, data_tables, stratification_tables, tables
+from invarmr.report import cross_fitting_table, data_tables, family_table, stratification_tables, tables
 from invarmr.report.archive import Archive, read_archive
 from invarmr.report.methods import GLOSSARY, methods_text, references
 from invarmr.report.numbers import Counts, show_effect, show_number, show_p, show_share
@@ -152,6 +152,7 @@ def _tables(archive: Archive, counts: Counts) -> dict[str, tables.Table]:
         stratification_tables.control_table(archive, counts=counts),
         stratification_tables.set_table(archive),
         cross_fitting_table.cross_fitting_table(archive, counts=counts),
+        family_table.family_table(archive, counts=counts),
         tables.input_table(archive),
         tables.timing_table(archive),
         strobe_table(strobe_facts(archive, counts=counts)),

@@ -10,14 +10,18 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
+from invarmr.data.latent_instruments import MENDELIAN
 from invarmr.errors import InputError, first_few
 from invarmr.instruments.registry import LEARNERS
+from invarmr.study.families_config import FamiliesConfig
+from invarmr.study.section import ColumnName, Section, StudyPath
 
 __all__ = [
     "ComponentsConfig",
     "EstimateConfig",
+    "FamiliesConfig",
     "GenotypesConfig",
     "InstrumentsConfig",
     "LearnConfig",
@@ -32,28 +36,17 @@ __all__ = [
 ]
 
 
-def _beside_study_file(path: Path, info: ValidationInfo) -> Path:
-    folder: Path = (info.context or {}).get("folder", Path())
-    return (folder / path.expanduser()).absolute()
-
-
-StudyPath = Annotated[Path, AfterValidator(_beside_study_file)]
 Share = Annotated[float, Field(ge=0, le=1)]
-ColumnName = Annotated[str, Field(min_length=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class GenotypesConfig(_Section):
+class GenotypesConfig(Section):
     """`[genotypes]`: the file of calls."""
 
     path: StudyPath
     """.bed or .pgen."""
 
 
-class PhenotypesConfig(_Section):
+class PhenotypesConfig(Section):
     """`[phenotypes]`: the table with one row per sample, and what its columns are."""
 
     path: StudyPath
@@ -89,7 +82,7 @@ class PhenotypesConfig(_Section):
         return self
 
 
-class InstrumentsConfig(_Section):
+class InstrumentsConfig(Section):
     """`[instruments]`: variants of the genotype file, allele scores of the phenotype table, or both."""
 
     variants: Literal["all"] | StudyPath | None = None
@@ -107,7 +100,7 @@ class InstrumentsConfig(_Section):
         return self
 
 
-class QualityControlConfig(_Section):
+class QualityControlConfig(Section):
     """`[quality_control]`: bounds that a variant must hold."""
 
     min_call_rate: Share = 0.95
@@ -118,7 +111,7 @@ class QualityControlConfig(_Section):
     """For too many heterozygotes, in every environment; 0 switches off."""
 
 
-class ComponentsConfig(_Section):
+class ComponentsConfig(Section):
     """`[components]`: principal components of ancestry, computed or given."""
 
     count: Annotated[int, Field(ge=0)] = 10
@@ -139,7 +132,7 @@ def _known_learner(name: str) -> str:
 _NEURAL = ("autoencoder", "flow")
 
 
-class LearnConfig(_Section):
+class LearnConfig(Section):
     """`[learn]`: how latent instruments are found."""
 
     method: Annotated[str, AfterValidator(_known_learner)] = "auto"
@@ -148,11 +141,16 @@ class LearnConfig(_Section):
     """Chosen from the data where not given."""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Share of the samples that test what the others learned, rounded to tenths."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """Further settings of the learner, by the names they have in Python."""
 
+    @property
+    def compares_environments(self) -> bool:
+        """Whether anything is learned from differences between environments."""
+        return self.method not in ("none", MENDELIAN)
 
-class EstimateConfig(_Section):
+
+class EstimateConfig(Section):
     """`[estimate]`: how intervals are made."""
 
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
@@ -174,7 +172,7 @@ class EstimateConfig(_Section):
         return self
 
 
-class NegativeControlsConfig(_Section):
+class NegativeControlsConfig(Section):
     """`[negative_controls]`: columns of the phenotype table that share the confounders and cannot show an effect."""
 
     outcomes: tuple[ColumnName, ...] = ()
@@ -191,7 +189,7 @@ class NegativeControlsConfig(_Section):
         return self
 
 
-class TruthConfig(_Section):
+class TruthConfig(Section):
     """`[truth]`: what was simulated, in simulated studies only."""
 
     path: StudyPath
@@ -199,20 +197,21 @@ class TruthConfig(_Section):
     """Table with the oracle's columns for each sample."""
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """`[run]`: what makes a run repeatable."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
 
 
-class StudyConfig(_Section):
+class StudyConfig(Section):
     """All settings of one study; read it with `StudyConfig.from_toml`.
 
     Attributes
     ----------
-    genotypes, phenotypes, instruments, quality_control, components, learn, estimate, negative_controls, truth, run
+    genotypes, phenotypes, instruments, quality_control, components, learn, estimate, negative_controls, families,
+    truth, run
         The sections of the study file. `genotypes` is None where the instruments are columns of the phenotype
-        table, `truth` is None outside simulated studies, the others have defaults.
+        table, `families` where none are named, `truth` outside simulated studies; the others have defaults.
     """
 
     genotypes: GenotypesConfig | None = None
@@ -223,6 +222,7 @@ class StudyConfig(_Section):
     learn: LearnConfig = LearnConfig()
     estimate: EstimateConfig = EstimateConfig()
     negative_controls: NegativeControlsConfig = NegativeControlsConfig()
+    families: FamiliesConfig | None = None
     truth: TruthConfig | None = None
     run: RunConfig = RunConfig()
 
@@ -233,7 +233,15 @@ class StudyConfig(_Section):
                 '[instruments] variants needs genotypes: add a section [genotypes] with path = "cohort.bed", or give '
                 "[instruments] columns alone"
             )
-        if self.learn.method != "none" and self.phenotypes.environment is None:
+        if self.learn.method == MENDELIAN and self.families is None:
+            raise ValueError(
+                '[learn] method = "mendelian" needs families: add a section [families] with pedigree, sibship or kin0'
+            )
+        if self.families is not None and (self.genotypes is None or self.instruments.columns):
+            raise ValueError(
+                "[families] needs the calls of variants: [genotypes] path, and [instruments] without columns"
+            )
+        if self.learn.compares_environments and self.phenotypes.environment is None:
             raise ValueError(
                 f'[learn] method = "{self.learn.method}" compares environments: name the column in [phenotypes] '
                 'environment, or set [learn] method = "none"'

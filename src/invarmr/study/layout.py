@@ -53,9 +53,12 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
         "state/cohort.parquet",
         "state/instruments.npz",
         "state/moments.npz",
+        "pedigree.tsv",
+        "mendelian_errors.tsv",
+        "state/families.npz",
     ),
     "learn": ("loadings.tsv", "instruments.parquet", "eigenvalues.tsv", "state/latent.npz", "state/latent.json"),
-    "estimate": ("estimates.tsv", "cross_fitting.tsv"),
+    "estimate": ("estimates.tsv", "cross_fitting.tsv", "families.tsv"),
     "diagnose": (
         "diagnostics.tsv",
         "environments.tsv",

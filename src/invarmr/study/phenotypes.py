@@ -69,7 +69,7 @@ def read_phenotypes(config: StudyConfig) -> Phenotypes:
     if settings.environment is None:
         frame = frame.with_columns(pl.lit("all").alias(_ENVIRONMENT))
     else:
-        _check_environment(frame, settings.environment, str(path), needed=config.learn.method != "none")
+        _check_environment(frame, settings.environment, str(path), needed=config.learn.compares_environments)
         frame = frame.with_columns(pl.col(settings.environment).alias(_ENVIRONMENT))
     numeric = [name for name in dict.fromkeys(numbers) if name not in settings.categorical]
     frame = frame.with_columns(

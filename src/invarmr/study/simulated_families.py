@@ -35,6 +35,11 @@ covariates = ["sex"]
 [instruments]
 variants = "instruments.tsv"
 
+[families]
+pedigree = "cohort.fam"
+sibship = "sibship"
+parents = "parents.tsv"
+
 [learn]
 method = "stationary"
 

@@ -26,6 +26,9 @@ from invarmr.study.archive import Archive
 from invarmr.study.config import StudyConfig
 from invarmr.study.cross_fitting import cross_fit_study
 from invarmr.study.estimates import all_estimates, headline_design
+from invarmr.study.families import read_families
+from invarmr.study.family_checks import with_families
+from invarmr.study.family_estimates import family_estimates
 from invarmr.study.layout import STRATIFICATION, forget_after, write_json, write_table
 from invarmr.study.progress import Progress
 from invarmr.study.read import read_study
@@ -59,10 +62,16 @@ N_FOLDS = 10
 def read_archive(config: StudyConfig, archive: Archive, progress: Progress) -> None:
     """READ: files to cohort, moments per fold and environment, principal components."""
     study = read_study(config, progress)
+    families = None if config.families is None else read_families(config, study)
+    if families is not None:
+        account = replace(study.cohort.account, samples=families.account(study.cohort.account.samples))
+        study = replace(study, cohort=replace(study.cohort, account=account))
     cohort = study.cohort
     seed = config.run.seed
     forget_after(archive.folder, "read")
     archive.save_study(study, config, _inputs(config))
+    if families is not None:
+        families.save(archive.folder)
     fold = assign_folds(cohort.environment, n_folds=N_FOLDS, seed=seed, sample_ids=cohort.sample_ids)
     archive.save_moments(cohort.folded_moments(fold, track=partial(progress.track, doing="moments")), fold)
     if cohort.components.shape[1]:
@@ -77,6 +86,8 @@ def _inputs(config: StudyConfig) -> list[Path]:
         paths += genotype_files(config.genotypes.path)
         paths += [config.components.variants] if config.components.count else []
     paths.append(config.instruments.variants)
+    if config.families is not None:
+        paths += [config.families.pedigree, config.families.kin0, config.families.parents]
     if config.truth is not None:
         paths += [config.truth.path, config.truth.samples]
     return list(dict.fromkeys(path for path in paths if isinstance(path, Path)))
@@ -108,7 +119,7 @@ def _learner(archive: Archive) -> Learner:
 
 def _learn(archive: Archive) -> LatentInstruments | None:
     seed = archive.config.run.seed
-    if archive.config.learn.method == "none":
+    if not archive.config.learn.compares_environments:
         return None
     learner = _learner(archive)
     linear = isinstance(learner, AutomaticInstruments) and learner.ladder[:1] == (StationaryInstruments.name,)
@@ -138,9 +149,14 @@ def estimate_archive(archive: Archive, progress: Progress | None = None) -> list
     estimates, headline = all_estimates(
         archive.cohort, archive.pooled, latent, settings, seed=seed, cross_fitted=cross_fitted
     )
+    families = family_estimates(archive, latent)
+    if families is not None:
+        estimates, headline = families.joined(estimates, headline, archive.config.learn.method)
     table = estimate_table(estimates, headline, archive.cohort, seed)
     forget_after(archive.folder, "estimate")
     write_table(archive.folder / "estimates.tsv", table)
+    if families is not None:
+        write_table(archive.folder / "families.tsv", families.table())
     if cross_fitted is not None and cross_fitted.table is not None:
         write_table(archive.folder / "cross_fitting.tsv", cross_fitted.table)
     else:
@@ -164,7 +180,7 @@ def diagnose_archive(archive: Archive) -> Verdict:
         latent=latent,
     )
     battery = stratify_archive(archive, design, estimate, found.environments)
-    found = replace(found, checks=found.checks + battery.checks)
+    found = with_families(archive, replace(found, checks=found.checks + battery.checks))
     tables = battery.tables()
     forget_after(archive.folder, "diagnose")
     for name in STRATIFICATION:
