@@ -114,7 +114,7 @@ class StudyFile(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Parse the tables in place."""
-        self.env.note_dependency(config.__file__)
+        self.env.note_dependency(str(inspect.getsourcefile(StudyConfig)))
         lines = tables().splitlines()
         return self.parse_text_to_nodes(
             str(StringList(lines, source="study_file")) and "\n".join(lines), allow_section_headings=True

@@ -162,7 +162,8 @@ def judge_with_families(verdict: Verdict, found: Sequence[Referee]) -> Verdict:
     if not line.rejects:
         return Verdict(verdict.status, (*verdict.reasons, f"Checked inside families: {line.sentence}."))
     lead = "The headline is the Mendelian estimate, which rests on families alone."
-    return Verdict("rejected", (said, lead, *verdict.reasons), mendelian_headline=True)
+    before = f"Without families the verdict would have been {verdict.status}."
+    return Verdict("rejected", (said, lead, before, *verdict.reasons), mendelian_headline=True)
 
 
 def mendelian_verdict(checks: Sequence[Check], counts: dict[str, int]) -> Verdict:

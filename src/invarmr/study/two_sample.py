@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from invarmr.io.summary_statistics import read_summary_statistics
 from invarmr.provenance import describe_run
 from invarmr.report.two_sample import write_two_sample_report
 from invarmr.study.layout import staged_folder, write_json, write_table
+from invarmr.study.within_family import WithinFamily, compare_within_family
 
 __all__ = ["TwoSampleSettings", "TwoSampleStudy", "two_sample_study", "write_two_sample_study"]
 
@@ -86,6 +87,8 @@ class TwoSampleStudy:
         Every variant with its index variant; None where nothing was clumped.
     notes
         What the reader must know: a direction that could not be estimated.
+    within_family
+        Table of `compare_within_family`; None where no within-family associations were given.
     """
 
     estimates: pl.DataFrame
@@ -94,6 +97,7 @@ class TwoSampleStudy:
     harmonised: pl.DataFrame
     clumping: pl.DataFrame | None
     notes: tuple[str, ...] = ()
+    within_family: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,13 +214,20 @@ def write_two_sample_study(
     *,
     exposure_name: str | None = None,
     outcome_name: str | None = None,
+    within: WithinFamily | None = None,
 ) -> TwoSampleStudy:
     """Read two files, run the study, and write its tables, `provenance.json` and `report.html`, all or nothing."""
-    study = two_sample_study(
+    population = (
         read_summary_statistics(exposure, name=exposure_name),
         read_summary_statistics(outcome, name=outcome_name),
-        settings,
     )
+    study = two_sample_study(*population, settings)
+    if within is not None:
+        kept = study.harmonised.filter(pl.col("mr_keep") & pl.col("id.exposure").is_in(population[0].ids))["SNP"]
+        table = compare_within_family(
+            kept, population, within, settings.methods, mode=settings.mode, seed=settings.seed
+        )
+        study = replace(study, within_family=table)
     with staged_folder(out) as part:
         write_table(part / "harmonised.tsv", study.harmonised)
         write_table(part / "sensitivity.tsv", study.sensitivity)
@@ -224,6 +235,10 @@ def write_two_sample_study(
             write_table(part / "clumping.tsv", study.clumping)
         else:
             (out / "clumping.tsv").unlink(missing_ok=True)
+        if study.within_family is not None:
+            write_table(part / "within_family.tsv", study.within_family)
+        else:
+            (out / "within_family.tsv").unlink(missing_ok=True)
         write_table(part / "mr.tsv", study.estimates)
         write_table(part / "details.tsv", study.details)
         write_json(part / "provenance.json", _provenance(settings, study, [exposure, outcome]))
