@@ -10,7 +10,6 @@ from invarmr.errors import InputError
 from invarmr.simulate.families import FamiliesDesign, simulate_families
 from invarmr.study.archive import Archive
 from invarmr.study.config import StudyConfig
-from invarmr.study.families import cohort_with_families
 from invarmr.study.run import run_study
 from invarmr.study.simulated_families import write_families_study
 
@@ -76,10 +75,10 @@ def test_counts_and_tables_are_left(dynastic):
 
 def test_the_archive_opens_the_families_again(dynastic):
     _, out = dynastic
-    archive = Archive(out)
-    cohort = cohort_with_families(out, archive.config, archive.cohort)
-    assert cohort.families.counts["trios"] == 1_500
-    assert np.isfinite(cohort.families.deviations(np.arange(50))).all()
+    families = Archive(out).families.families
+    assert families.counts["trios"] == 1_500
+    assert np.isfinite(families.deviations(np.arange(50))).all()
+    assert not (out / "pedigree.tsv").exists()
 
 
 def test_where_nothing_is_wrong_the_estimates_are_combined(tmp_path):
@@ -115,7 +114,7 @@ def test_a_swapped_parent_is_named_and_relatives_are_found(tmp_path):
         (folder / "cohort.fam").write_text("\n".join(fam) + "\n")
 
     def edit(text):
-        return text.replace('sibship = "sibship"', 'kin0 = "king.kin0"')
+        return text.replace('sibship = "sibship"', 'kin0 = "king.kin0"') + "\n[output]\npeople = true\n"
 
     _, out = run(tmp_path, edit=edit, change=change)
     faults = rows(out, "pedigree.tsv")

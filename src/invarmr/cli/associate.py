@@ -20,6 +20,7 @@ def associate(
         list[Literal["covariates", "components", "truth"]] | None, Parameter(negative="", consume_multiple=True)
     ] = None,
     layout: Literal["TwoSampleMR", "GWAS-SSF"] = "TwoSampleMR",
+    smallest_count: int | None = None,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Associate every variant with exposure and outcome, in each environment and pooled.
@@ -36,14 +37,17 @@ def associate(
         What each regression holds fixed: covariates (the default), components, truth.
     layout
         Column names: TwoSampleMR or GWAS-SSF. `invarmr mr` reads both.
+    smallest_count
+        Mask counts of people below this number; by default as the study does. Smaller groups get no table.
     quiet
         Print nothing but the list's path.
     """
-    from invarmr.study.archive import Archive
     from invarmr.study.associations import write_associations
 
     chosen = ("covariates",) if controls is None else tuple(controls)
-    written = write_associations(Archive(archive), out, model=model, controls=chosen, layout=layout)
+    written = write_associations(
+        archive, out, model=model, controls=chosen, layout=layout, smallest_count=smallest_count
+    )
     for row in [] if quiet else written.iter_rows(named=True):
         print(f"{row['file']}: {row['n_variants']} variants, {row['n_samples']:,} people, {row['model']}")
     print(out / "associations.tsv")

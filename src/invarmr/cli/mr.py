@@ -37,6 +37,7 @@ def mr(
     within_family: tuple[Path, Path] | None = None,
     within_family_correlation: float | None = None,
     within_family_overlap: float | None = None,
+    smallest_count: int | None = None,
     seed: int = 1,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -50,7 +51,7 @@ def mr(
         Summary statistics of the outcome.
     out
         Folder for report.html, mr.tsv, details.tsv, harmonised.tsv, sensitivity.tsv, clumping.tsv and
-        provenance.json; files of an earlier run are replaced.
+        provenance.json: a new or empty one, or that of an earlier run, which is replaced as a whole.
     mode
         Palindromic variants: forward (all on the forward strand), infer (by frequency) or drop.
     methods
@@ -86,6 +87,8 @@ def mr(
         Of the population and the within-family estimate; 0 unless this or the overlap is given.
     within_family_overlap
         Share of the within-family study's people who are in the population study; gives the correlation.
+    smallest_count
+        Mask counts of people below this number.
     seed
         Of the bootstraps.
     quiet
@@ -108,6 +111,7 @@ def mr(
         overlap=overlap,
         steiger=steiger,
         report=report,
+        smallest_count=smallest_count,
         seed=seed,
     )
     if methods:

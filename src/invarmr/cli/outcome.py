@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from invarmr.data.latent_instruments import Verdict
 
-__all__ = ["finish", "status_of"]
+__all__ = ["finish", "reasons_told", "status_of"]
 
 
 def status_of(verdict: Verdict) -> int:
     """0, or 3 where the effect must not be interpreted."""
     return 0 if verdict.interpretable else 3
+
+
+def reasons_told(folder: Path) -> list[str]:
+    """The verdict's reasons as the archive tells them: small counts masked where the study asks for it."""
+    from invarmr.archive.files import read_json
+
+    return [str(reason) for reason in read_json(folder / "verdict.json")["reasons"]]
 
 
 def finish(folder: Path, verdict: Verdict, *, quiet: bool) -> int:
@@ -26,7 +33,7 @@ def finish(folder: Path, verdict: Verdict, *, quiet: bool) -> int:
 
     print_estimates(folder)
     print(f"\nverdict: {verdict.status}")
-    for reason in verdict.reasons:
+    for reason in reasons_told(folder):
         print(f"  {reason}")
     if not verdict.interpretable and not verdict.mendelian_headline:
         print("  The headline is not interpretable as a causal effect.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import Any
 
 import polars as pl
 
+from invarmr.archive.files import read_json, read_table
+from invarmr.archive.schema import ESTIMATES, FILES
 from invarmr.errors import InputError, first_few
 
 __all__ = ["SETS", "STATUSES", "Archive", "EstimateRow", "Verdict", "read_archive"]
@@ -20,76 +21,6 @@ SETS = (
     "none", "observed", "observed+environment", "observed+pcs", "allele_score", "learned", "learned+environment",
     "mendelian", "learned+mendelian", "learned (families)", "observed (families)", "observed+pcs (families)", "oracle",
 )  # fmt: skip
-
-Columns = Mapping[str, pl.DataType | type[pl.DataType]]
-TEXT, NUMBER, WHOLE, TRUTH = pl.String, pl.Float64, pl.Int64, pl.Boolean
-
-ESTIMATES: Columns = {
-    "method": TEXT, "instruments": TEXT, "exposure": TEXT, "outcome": TEXT, "estimate": NUMBER, "std_error": NUMBER,
-    "ci_lower": NUMBER, "ci_upper": NUMBER, "p_value": NUMBER, "level": NUMBER, "n_samples": WHOLE,
-    "n_instruments": WHOLE, "first_stage_f": NUMBER, "headline": TRUTH, "seed": WHOLE, "note": TEXT,
-}  # fmt: skip
-DIAGNOSTICS: Columns = {
-    "assumption": TEXT, "test": TEXT, "null": TEXT, "statistic": NUMBER, "df": TEXT, "p_value": NUMBER,
-    "applies": TRUTH, "conclusion": TEXT, "reason": TEXT,
-}  # fmt: skip
-ENVIRONMENTS: Columns = {
-    "environment": TEXT, "n_samples": WHOLE, "estimate": NUMBER, "std_error": NUMBER, "ci_lower": NUMBER,
-    "ci_upper": NUMBER, "first_stage_f": NUMBER, "left_out_estimate": NUMBER, "left_out_std_error": NUMBER,
-    "left_out_ci_lower": NUMBER, "left_out_ci_upper": NUMBER,
-}  # fmt: skip
-BALANCE: Columns = {
-    "set": TEXT, "instrument": TEXT, "r2_environment": NUMBER, "r2_components": NUMBER, "chance_environment": NUMBER,
-    "chance_components": NUMBER,
-}  # fmt: skip
-EIGENVALUES: Columns = {"direction": WHOLE, "eigenvalue": NUMBER, "kept": TRUTH}
-COMPONENTS: Columns = {"environment": TEXT, "PC1": NUMBER, "PC2": NUMBER}
-LOADINGS: Columns = {"variant": TEXT, "effect_allele": TEXT}
-VARIANTS: Columns = {
-    "variant": TEXT, "chromosome": TEXT, "position": WHOLE, "effect_allele": TEXT, "other_allele": TEXT, "status": TEXT,
-    "reason": TEXT, "effect_allele_frequency": NUMBER, "min_call_rate": NUMBER, "hardy_weinberg_p": NUMBER,
-    "n_imputed": WHOLE,
-}  # fmt: skip
-STRATIFICATION: Columns = {
-    "instruments": TEXT, "against": TEXT, "test": TEXT, "statistic": NUMBER, "df": TEXT, "p_value": NUMBER,
-    "share": NUMBER, "chance": NUMBER, "n_samples": WHOLE, "reason": TEXT,
-}  # fmt: skip
-COMPONENT_COUNTS: Columns = {
-    "n_components": WHOLE, "instruments": TEXT, "method": TEXT, "estimate": NUMBER, "std_error": NUMBER,
-    "ci_lower": NUMBER, "ci_upper": NUMBER, "first_stage_f": NUMBER,
-}  # fmt: skip
-META_ANALYSIS: Columns = {
-    "instruments": TEXT, "model": TEXT, "estimate": NUMBER, "std_error": NUMBER, "ci_lower": NUMBER, "ci_upper": NUMBER,
-    "p_value": NUMBER, "n_environments": WHOLE, "q": NUMBER, "q_df": WHOLE, "q_p_value": NUMBER, "i2": NUMBER,
-    "tau2": NUMBER,
-}  # fmt: skip
-NEGATIVE_CONTROLS: Columns = {
-    "control": TEXT, "role": TEXT, "instruments": TEXT, "method": TEXT, "estimate": NUMBER, "std_error": NUMBER,
-    "ci_lower": NUMBER, "ci_upper": NUMBER, "p_value": NUMBER, "n_samples": WHOLE, "first_stage_f": NUMBER,
-    "joint_f": NUMBER, "joint_df": TEXT, "joint_p_value": NUMBER, "headline": TRUTH,
-}  # fmt: skip
-SENSITIVITY: Columns = {
-    "strength": NUMBER, "lower": NUMBER, "upper": NUMBER, "ci_lower": NUMBER, "ci_upper": NUMBER,
-    "confounder_share": NUMBER, "needed": NUMBER, "robustness_value": NUMBER, "robustness_value_interval": NUMBER,
-}  # fmt: skip
-EFFECT_CURVE: Columns = {
-    "value": NUMBER, "wald_p": NUMBER, "anderson_rubin_p": NUMBER, "conditional_likelihood_ratio_p": NUMBER,
-}  # fmt: skip
-CONFIDENCE_SETS: Columns = {
-    "test": TEXT, "instruments": TEXT, "level": NUMBER, "lower": NUMBER, "upper": NUMBER, "shown": TEXT,
-}  # fmt: skip
-CROSS_FITTING: Columns = {
-    "part": TEXT, "n_learned": WHOLE, "n_samples": WHOLE, "learner": TEXT, "n_latent": WHOLE, "n_confounded": WHOLE,
-    "status": TEXT, "reason": TEXT, "estimate": NUMBER, "std_error": NUMBER, "ci_lower": NUMBER, "ci_upper": NUMBER,
-    "first_stage_f": NUMBER, "anderson_rubin": TEXT, "lagrange_multiplier": TEXT, "conditional_likelihood_ratio": TEXT,
-    "heterogeneity_q": NUMBER, "heterogeneity_df": WHOLE, "heterogeneity_p_value": NUMBER, "disagreement": NUMBER,
-    "disagreement_df": WHOLE, "disagreement_p_value": NUMBER,
-}  # fmt: skip
-FAMILIES: Columns = {
-    "measure": TEXT, "compared": TEXT, "estimate": NUMBER, "std_error": NUMBER, "ci_lower": NUMBER, "ci_upper": NUMBER,
-    "p_value": NUMBER, "detectable": NUMBER, "n_samples": WHOLE, "reason": TEXT,
-}  # fmt: skip
-SAMPLES: Columns = {"stage": TEXT, "environment": TEXT, "n_samples": WHOLE, "reason": TEXT}
 
 
 @dataclass(frozen=True)
@@ -106,7 +37,7 @@ class EstimateRow:
     ci_upper: float | None
     p_value: float | None
     level: float
-    n_samples: int
+    n_samples: int | None
     n_instruments: int | None
     first_stage_f: float | None
     headline: bool
@@ -208,93 +139,53 @@ def read_archive(folder: Path) -> Archive:
     return Archive(
         folder=folder,
         estimates=_estimates(folder / "estimates.tsv"),
-        diagnostics=_required(folder / "diagnostics.tsv", DIAGNOSTICS),
+        diagnostics=_required(folder, "diagnostics.tsv"),
         verdict=_verdict(folder / "verdict.json"),
-        provenance=_json(folder / "provenance.json"),
-        truth=_json(folder / "truth.json") if (folder / "truth.json").exists() else None,
-        environments=_table(folder / "environments.tsv", ENVIRONMENTS),
-        balance=_table(folder / "balance.tsv", BALANCE),
-        eigenvalues=_table(folder / "eigenvalues.tsv", EIGENVALUES),
-        components=_table(folder / "components.tsv", COMPONENTS, others=NUMBER),
-        loadings=_table(folder / "loadings.tsv", LOADINGS, others=NUMBER),
-        variants=_table(folder / "variants.tsv", VARIANTS),
-        samples=_table(folder / "samples.tsv", SAMPLES),
-        stratification=_table(folder / "stratification.tsv", STRATIFICATION),
-        component_counts=_table(folder / "component_counts.tsv", COMPONENT_COUNTS),
-        meta_analysis=_table(folder / "meta_analysis.tsv", META_ANALYSIS),
-        negative_controls=_table(folder / "negative_controls.tsv", NEGATIVE_CONTROLS),
-        effect_curve=_table(folder / "effect_curve.tsv", EFFECT_CURVE),
-        confidence_sets=_table(folder / "confidence_sets.tsv", CONFIDENCE_SETS),
-        sensitivity=_table(folder / "sensitivity.tsv", SENSITIVITY),
-        cross_fitting=_table(folder / "cross_fitting.tsv", CROSS_FITTING),
-        families=_table(folder / "families.tsv", FAMILIES),
+        provenance=read_json(folder / "provenance.json"),
+        truth=read_json(folder / "truth.json") if (folder / "truth.json").exists() else None,
+        environments=_optional(folder, "environments.tsv"),
+        balance=_optional(folder, "balance.tsv"),
+        eigenvalues=_optional(folder, "eigenvalues.tsv"),
+        components=_optional(folder, "components.tsv"),
+        loadings=_optional(folder, "loadings.tsv"),
+        variants=_optional(folder, "variants.tsv"),
+        samples=_optional(folder, "samples.tsv"),
+        stratification=_optional(folder, "stratification.tsv"),
+        component_counts=_optional(folder, "component_counts.tsv"),
+        meta_analysis=_optional(folder, "meta_analysis.tsv"),
+        negative_controls=_optional(folder, "negative_controls.tsv"),
+        effect_curve=_optional(folder, "effect_curve.tsv"),
+        confidence_sets=_optional(folder, "confidence_sets.tsv"),
+        sensitivity=_optional(folder, "sensitivity.tsv"),
+        cross_fitting=_optional(folder, "cross_fitting.tsv"),
+        families=_optional(folder, "families.tsv"),
     )
 
 
-def _required(path: Path, columns: Columns) -> pl.DataFrame:
+def _required(folder: Path, name: str) -> pl.DataFrame:
+    path, columns = folder / name, FILES[name].columns or {}
     if not path.exists():
         raise InputError(f"{path}: this file of a finished run was required, but is not there. Run the study again.")
-    frame = _table(path, columns)
+    frame = read_table(path, columns)
     return pl.DataFrame(schema=dict(columns)) if frame is None else frame
 
 
-def _table(path: Path, columns: Columns, *, others: type[pl.DataType] = TEXT) -> pl.DataFrame | None:
-    """Read one tab-separated table; None where it is absent or has no rows."""
-    if not path.exists() or path.stat().st_size == 0:
-        return None
-    try:
-        raw = pl.read_csv(path, separator="\t", infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: a tab-separated table was required, but it could not be read: {reason}.") from error
-    missing = [name for name in columns if name not in raw.columns]
-    if missing:
-        raise InputError(
-            f"{path}: the column {first_few(missing)} was required, but the table has {first_few(raw.columns, 20)}. "
-            "Was the file written by another version?"
-        )
-    if raw.is_empty():
-        return None
-    return raw.select([_typed(path, raw[name], columns.get(name, others)) for name in raw.columns])
-
-
-def _typed(path: Path, values: pl.Series, kind: pl.DataType | type[pl.DataType]) -> pl.Series:
-    """Turn text into the column's kind; empty fields become null (text: the empty text)."""
-    if kind == TEXT:
-        return values.fill_null("")
-    if kind == TRUTH:
-        typed = values.replace_strict({"true": True, "false": False}, default=None, return_dtype=pl.Boolean)
-    else:
-        typed = values.cast(pl.Float64, strict=False).fill_nan(None)
-        typed = typed.cast(pl.Int64, strict=False) if kind == WHOLE else typed
-    wrong = values.filter(typed.is_null() & values.is_not_null() & ~values.str.to_lowercase().is_in(["", "nan"]))
-    if len(wrong):
-        required = "true or false" if kind == TRUTH else "whole numbers" if kind == WHOLE else "numbers"
-        raise InputError(f"{path}: the column '{values.name}' must hold {required}, but has {first_few(wrong)}.")
-    return typed
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: this file of a finished run was required, but could not be read.") from error
-    except ValueError as error:
-        raise InputError(f"{path}: JSON was required, but this is not valid: {error}.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: a JSON object was required, but this is a {type(content).__name__}.")
-    return content
+def _optional(folder: Path, name: str) -> pl.DataFrame | None:
+    file = FILES[name]
+    return read_table(folder / name, file.columns or {}, others=file.others or pl.String)
 
 
 def _estimates(path: Path) -> tuple[EstimateRow, ...]:
-    frame = _required(path, ESTIMATES).select(list(ESTIMATES))
-    for name in ("level", "n_samples", "headline"):
+    frame = _required(path.parent, "estimates.tsv").select(list(ESTIMATES))
+    for name in ("level", "headline"):
         if frame[name].null_count():
             raise InputError(f"{path}: the column '{name}' must be filled in every row, but has empty fields.")
     rows = tuple(EstimateRow(**row) for row in frame.iter_rows(named=True))
     leading = sum(row.headline for row in rows)
     if leading != 1:
         raise InputError(f"{path}: the column 'headline' must be true in exactly one row, but is in {leading}.")
+    if any(row.headline and row.estimate is None for row in rows):
+        raise InputError(f"{path}: the headline must have an estimate, but its field is empty. Run the study again.")
     return tuple(sorted(rows, key=_place))
 
 
@@ -303,7 +194,7 @@ def _place(row: EstimateRow) -> int:
 
 
 def _verdict(path: Path) -> Verdict:
-    content = _json(path)
+    content = read_json(path)
     missing = [name for name in ("status", "reasons", "n_latent", "path") if name not in content]
     if missing:
         raise InputError(f"{path}: the key {first_few(missing)} was required, but it has {first_few(content, 20)}.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from invarmr.archive.disclosure import Disclosure
 from invarmr.report.archive import Archive
-from invarmr.report.numbers import NOTHING, Counts, show_effect, show_number, show_p, show_share
+from invarmr.report.numbers import NOTHING, show_effect, show_number, show_p, show_share
 from invarmr.report.tables import Row, Table, columns_of
 
 __all__ = ["cross_fitting_table"]
@@ -14,7 +15,7 @@ __all__ = ["cross_fitting_table"]
 SETS = ("anderson_rubin", "lagrange_multiplier", "conditional_likelihood_ratio")
 
 
-def cross_fitting_table(archive: Archive, *, counts: Counts) -> Table:
+def cross_fitting_table(archive: Archive, *, counts: Disclosure) -> Table:
     """Show every part, and all of them together with their robust sets."""
     caption = "Cross-fitting: the effect on people whose instruments were learned from other people."
     if archive.cross_fitting is None:
@@ -44,7 +45,7 @@ def cross_fitting_table(archive: Archive, *, counts: Counts) -> Table:
     return Table("cross-fitting", caption, columns, tuple(rows), note)
 
 
-def _row(row: Mapping[str, Any], counts: Counts) -> Row:
+def _row(row: Mapping[str, Any], counts: Disclosure) -> Row:
     value, lower, upper = show_effect(row["estimate"], row["ci_lower"], row["ci_upper"], row["std_error"])
     everybody = row["part"] == "all"
     cells = (

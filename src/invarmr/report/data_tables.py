@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from invarmr.archive.disclosure import Disclosure
 from invarmr.report.archive import Archive
-from invarmr.report.numbers import NOTHING, Counts, show_number, show_p
+from invarmr.report.numbers import NOTHING, show_number, show_p
 from invarmr.report.tables import Row, Table, columns_of
 
 __all__ = ["drop_reasons", "sample_table", "variant_table"]
@@ -20,7 +21,7 @@ PLACES_ACROSS = 7
 VARIANTS_SHOWN = 1000
 
 
-def sample_table(archive: Archive, *, counts: Counts) -> Table:
+def sample_table(archive: Archive, *, counts: Disclosure) -> Table:
     """Show the people read, matched, dropped and used, one column an environment."""
     caption = "People at each stage, by environment."
     if archive.samples is None:
@@ -39,14 +40,14 @@ def sample_table(archive: Archive, *, counts: Counts) -> Table:
         own = cells[stage, reason]
         numbers = [counts.show(own[place]) if place in own else "" for place in places]
         mark = {"dropped": "off", "used": "headline"}.get(stage, "")
-        rows.append(Row((stage, counts.mask_text(reason), *numbers, counts.show(own.total())), mark))
+        rows.append(Row((stage, counts.text(reason), *numbers, counts.show(own.total())), mark))
     columns = columns_of(("Stage", "Reason"), *(place or NO_PLACE for place in places), "All")
     return Table("samples", caption, columns, tuple(rows))
 
 
 def _samples_down(
     cells: Mapping[tuple[str, str], Counter[str]], steps: Sequence[tuple[str, str]], places: Sequence[str],
-    counts: Counts,
+    counts: Disclosure,
 ) -> Table:  # fmt: skip
     """Turn the table on its side where there are too many environments for columns."""
     rows = [
@@ -54,7 +55,7 @@ def _samples_down(
         for place in places
     ]
     rows.append(Row(("All", *(counts.show(cells[step].total()) for step in steps)), "headline"))
-    headings = [f"{stage}: {counts.mask_text(reason)}" if reason else stage for stage, reason in steps]
+    headings = [f"{stage}: {counts.text(reason)}" if reason else stage for stage, reason in steps]
     return Table(
         "samples", "People in each environment, by stage.", columns_of(("Environment",), *headings), tuple(rows)
     )
@@ -87,7 +88,7 @@ def _kind_of(reason: str) -> str:
     return re.split(r"\s(?=[\d.]+(?:e-?\d+)?\b)", reason, maxsplit=1)[0].strip(" ,:(") or "no reason given"
 
 
-def variant_table(archive: Archive, *, counts: Counts) -> Table:
+def variant_table(archive: Archive, *, counts: Disclosure) -> Table:
     """Show every variant asked for, up to 1,000, dropped ones first."""
     caption = "Every variant asked for."
     if archive.variants is None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from invarmr.archive.disclosure import Disclosure
 from invarmr.report.archive import Archive
-from invarmr.report.numbers import NOTHING, Counts, show_effect, show_number, show_p
+from invarmr.report.numbers import NOTHING, show_effect, show_number, show_p
 from invarmr.report.tables import Row, Table, columns_of
 
 __all__ = ["family_table"]
 
 
-def family_table(archive: Archive, *, counts: Counts) -> Table:
+def family_table(archive: Archive, *, counts: Disclosure) -> Table:
     """Show every line of `families.tsv`."""
     caption = "Families: the estimates against Mendel's law, and what trios show of assortment and dynastic effects."
     if archive.families is None:
@@ -27,7 +28,7 @@ def family_table(archive: Archive, *, counts: Counts) -> Table:
     return Table("families", caption, columns, tuple(rows), note)
 
 
-def _row(row: Mapping[str, Any], counts: Counts) -> Row:
+def _row(row: Mapping[str, Any], counts: Disclosure) -> Row:
     value, lower, upper = show_effect(row["estimate"], row["ci_lower"], row["ci_upper"], row["std_error"])
     referee = row["measure"] == "referee"
     what = f"referee: {row['compared']} less Mendelian" if referee else row["measure"]

@@ -12,32 +12,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from invarmr.errors import InputError
+from invarmr.archive.disclosure import Disclosure
+from invarmr.archive.files import write_text
+from invarmr.archive.folder import changed_folder
 from invarmr.report import cross_fitting_table, data_tables, family_table, stratification_tables, tables
 from invarmr.report.archive import Archive, read_archive
 from invarmr.report.methods import GLOSSARY, methods_text, references
-from invarmr.report.numbers import Counts, show_effect, show_number, show_p, show_share
-from invarmr.report.page import render, write_page
+from invarmr.report.numbers import show_effect, show_number, show_p, show_share
+from invarmr.report.page import render
 from invarmr.report.strobe import strobe_facts, strobe_table
 from invarmr.report.wording import METHOD_NAMES, SET_NAMES, SET_PHRASES, STATUS_WORDS, doubts
 
 if TYPE_CHECKING:
     from invarmr.report.figures import Drawing
 
-__all__ = ["write_report"]
+__all__ = ["report_page", "write_report"]
 
 
-def write_report(archive: Path | str, *, smallest_count: int | None = None) -> Path:
+def write_report(archive: Path | str) -> Path:
     """Draw the report of a finished run.
 
     Parameters
     ----------
     archive
         Folder of the run.
-    smallest_count
-        Counts of people below this number are shown as "<20" (for 20), larger ones are rounded to its multiples, and
-        what shows single people or would let such counts be derived is left out; for data platforms that forbid small
-        cells. None shows everything. Only the page is masked, not the other files of the archive.
 
     Returns
     -------
@@ -48,18 +46,31 @@ def write_report(archive: Path | str, *, smallest_count: int | None = None) -> P
     Raises
     ------
     InputError
-        A required file is not there, or a file lacks a column or holds a value of the wrong kind; or
-        `smallest_count` is below 2.
+        The folder is no archive, its files were changed since they were written, or a required one is not there.
     """
-    if smallest_count is not None and smallest_count < 2:
-        raise InputError(f"smallest_count must be 2 or more, or None to mask nothing, but is {smallest_count}.")
-    folder = Path(archive)
-    return write_page(
-        folder / "report.html", render("report.html.jinja", _page(read_archive(folder), Counts(smallest_count)))
-    )
+    with changed_folder(archive, kind="study", command="report") as workspace:
+        write_text(workspace.path / "report.html", report_page(workspace.path))
+    return Path(archive) / "report.html"
 
 
-def _page(archive: Archive, counts: Counts) -> dict[str, Any]:
+def report_page(folder: Path) -> str:
+    """The page of a finished run as text.
+
+    Parameters
+    ----------
+    folder
+        Its tables; where small counts were masked when they were written, the page masks them too.
+
+    Raises
+    ------
+    InputError
+        A required file is not there, or a file lacks a column or holds a value of the wrong kind.
+    """
+    archive = read_archive(folder)
+    return render("report.html.jinja", _page(archive, Disclosure(archive.setting("disclosure", "smallest_count"))))
+
+
+def _page(archive: Archive, counts: Disclosure) -> dict[str, Any]:
     """Everything the template names."""
     return {
         "archive": archive,
@@ -76,7 +87,7 @@ def _page(archive: Archive, counts: Counts) -> dict[str, Any]:
     }
 
 
-def _answer(archive: Archive, counts: Counts) -> dict[str, Any]:
+def _answer(archive: Archive, counts: Disclosure) -> dict[str, Any]:
     """The question, the verdict, and the facts of the study in a line."""
     headline, verdict = archive.headline, archive.verdict
     words = STATUS_WORDS[verdict.status]
@@ -95,13 +106,13 @@ def _answer(archive: Archive, counts: Counts) -> dict[str, Any]:
         "badge": words.badge,
         "sign": words.sign,
         "meaning": words.meaning,
-        "reasons": [counts.mask_text(reason) for reason in verdict.reasons],
+        "reasons": [counts.text(reason) for reason in verdict.reasons],
         "interpretable": verdict.interpretable,
         "masked": counts.smallest,
     }
 
 
-def _headline(archive: Archive, counts: Counts) -> dict[str, Any]:
+def _headline(archive: Archive, counts: Disclosure) -> dict[str, Any]:
     """The leading estimate as text."""
     row = archive.headline
     estimate, lower, upper = show_effect(row.estimate, row.ci_lower, row.ci_upper, row.std_error)
@@ -116,7 +127,7 @@ def _headline(archive: Archive, counts: Counts) -> dict[str, Any]:
         "level": show_share(row.level),
         "details": details,
         "how": _how(archive),
-        "note": counts.mask_text(row.note),
+        "note": counts.text(row.note),
         "truth": None if truth is None else show_effect(truth, row.ci_lower, row.ci_upper, row.std_error)[0],
         "set": SET_NAMES.get(row.instruments, row.instruments),
         "nothing_learned": archive.verdict.n_latent == 0 and archive.setting("learn", "method", "none") != "none",
@@ -133,7 +144,7 @@ def _how(archive: Archive) -> str:
     return text
 
 
-def _tables(archive: Archive, counts: Counts) -> dict[str, tables.Table]:
+def _tables(archive: Archive, counts: Disclosure) -> dict[str, tables.Table]:
     names = [name for name in (archive.loadings.columns if archive.loadings is not None else ()) if "latent" in name]
     found = [
         tables.estimate_table(archive, counts=counts),
@@ -160,13 +171,13 @@ def _tables(archive: Archive, counts: Counts) -> dict[str, tables.Table]:
     return {table.slug.replace("-", "_"): table for table in found}
 
 
-def _figures(archive: Archive, counts: Counts) -> dict[str, Drawing]:
+def _figures(archive: Archive, counts: Disclosure) -> dict[str, Drawing]:
     """All figures; matplotlib is loaded here and not before."""
     from invarmr.report import curve_figures, forest_figures, learning_figures, sensitivity_figures, structure_figures
 
     found = [
         forest_figures.estimate_forest(archive),
-        structure_figures.component_scatter(archive, masked=counts.smallest is not None),
+        structure_figures.component_map(archive),
         learning_figures.eigenvalue_plot(archive),
         learning_figures.invariance_plot(archive),
         learning_figures.loading_plot(archive),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from invarmr.archive.disclosure import Disclosure
 from invarmr.report.archive import Archive, EstimateRow
-from invarmr.report.numbers import Counts, show_effect, show_many, show_number, show_p, show_share
+from invarmr.report.numbers import show_effect, show_many, show_number, show_p, show_share
 from invarmr.report.wording import METHOD_NAMES, SET_PHRASES
 
 __all__ = ["GLOSSARY", "methods_text", "references"]
@@ -52,7 +53,7 @@ LEARNERS: Mapping[str, str] = {
 """What the learners for mixtures that are not linear do before the closed form."""
 
 
-def methods_text(archive: Archive, *, counts: Counts) -> list[str]:
+def methods_text(archive: Archive, *, counts: Disclosure) -> list[str]:
     """Paragraphs that a paper could take over.
 
     Parameters
@@ -68,7 +69,7 @@ def methods_text(archive: Archive, *, counts: Counts) -> list[str]:
 
 def references(archive: Archive) -> list[str]:
     """The works cited by `methods_text`, in the order of their authors."""
-    text = " ".join(methods_text(archive, counts=Counts()))
+    text = " ".join(methods_text(archive, counts=Disclosure()))
     return [full for key, full in REFERENCES.items() if _citation(key) in text]
 
 
@@ -80,7 +81,7 @@ def _cite(*keys: str) -> str:
     return "(" + "; ".join(_citation(key) for key in keys) + ")"
 
 
-def _data(archive: Archive, counts: Counts) -> str:
+def _data(archive: Archive, counts: Disclosure) -> str:
     headline, label = archive.headline, archive.setting("phenotypes", "environment")
     people = counts.show(headline.n_samples)
     text = f"We estimated the effect of {headline.exposure} on {headline.outcome} in {people} people"

@@ -1,16 +1,14 @@
-"""Numbers as the report prints them: three significant digits, p-values never 0, counts that can be masked."""
+"""Numbers as the report prints them: three significant digits, p-values never 0."""
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 
-__all__ = ["NOTHING", "Counts", "show_effect", "show_many", "show_number", "show_p", "show_share"]
+__all__ = ["NOTHING", "show_effect", "show_many", "show_number", "show_p", "show_share"]
 
 NOTHING = "–"
 SMALLEST_P = 1e-300
-PEOPLE = re.compile(r"\b(\d[\d,]*)(?= (?:more )?(?:people|persons|individuals|participants|samples)\b)")
 
 
 def show_number(value: float | None, digits: int = 3) -> str:
@@ -114,40 +112,3 @@ def _fixed(value: float | None, decimals: int) -> str:
 
 def _true_minus(text: str) -> str:
     return "−" + text[1:] if text.startswith("-") else text
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How counts of people are shown.
-
-    Parameters
-    ----------
-    smallest
-        Counts from 1 to `smallest - 1` are shown as "<smallest", and larger ones rounded to a multiple of it, so that
-        a masked count does not follow from the others by subtraction. None shows every count as it is.
-
-    Examples
-    --------
-    >>> Counts().show(20000), Counts(20).show(13), Counts(20).show(4987), Counts(20).show(0)
-    ('20,000', '<20', '4,980', '0')
-    >>> Counts(20).mask_text("dropped 13 people at site A")
-    'dropped <20 people at site A'
-    """
-
-    smallest: int | None = None
-
-    def show(self, count: int | None) -> str:
-        """Show one count."""
-        if count is None:
-            return NOTHING
-        if self.smallest is None or count == 0:
-            return f"{count:,}"
-        if count < self.smallest:
-            return f"<{self.smallest}"
-        return f"{self.smallest * round(count / self.smallest):,}"
-
-    def mask_text(self, text: str) -> str:
-        """Show the counts of people that are named in a sentence."""
-        if self.smallest is None:
-            return text
-        return PEOPLE.sub(lambda found: self.show(int(found[1].replace(",", ""))), text)

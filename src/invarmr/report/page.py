@@ -1,13 +1,11 @@
-"""Rendering a page from its template, and writing it whole or not at all."""
+"""A page from its template."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-__all__ = ["render", "write_page"]
+__all__ = ["render"]
 
 
 def render(template: str, page: Mapping[str, Any]) -> str:
@@ -22,14 +20,3 @@ def render(template: str, page: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template(template).render(page)
-
-
-def write_page(target: Path, page: str) -> Path:
-    """Write a page beside its final name, then put it in place in one step."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        part.write_text(page, encoding="utf-8", newline="\n")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-    return target

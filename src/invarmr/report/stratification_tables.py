@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from invarmr.archive.disclosure import Disclosure
 from invarmr.report.archive import Archive
-from invarmr.report.numbers import NOTHING, Counts, show_effect, show_number, show_p, show_share
+from invarmr.report.numbers import NOTHING, show_effect, show_number, show_p, show_share
 from invarmr.report.tables import Column, Row, Table, columns_of
 from invarmr.report.wording import SET_NAMES
 
@@ -15,7 +16,7 @@ __all__ = ["combined_table", "control_table", "joint_table", "set_table"]
 AGAINST = {"environment": "environment labels", "components": "principal components"}
 
 
-def joint_table(archive: Archive, *, counts: Counts) -> Table:
+def joint_table(archive: Archive, *, counts: Disclosure) -> Table:
     """Show the joint tests of the instruments against environment labels and components."""
     caption = "All instruments together against environment labels and principal components."
     if archive.stratification is None:
@@ -26,7 +27,7 @@ def joint_table(archive: Archive, *, counts: Counts) -> Table:
             (
                 f"{row['instruments']} instruments", AGAINST.get(row["against"], row["against"]), row["test"],
                 show_number(row["statistic"]), row["df"] or NOTHING, show_p(row["p_value"]), show_share(row["share"]),
-                show_share(row["chance"]), counts.mask_text(row["reason"]),
+                show_share(row["chance"]), counts.text(row["reason"]),
             )
         )
         for row in archive.stratification.iter_rows(named=True)
@@ -64,7 +65,7 @@ def combined_table(archive: Archive) -> Table:
     return Table("combined", caption, columns, tuple(rows))
 
 
-def control_table(archive: Archive, *, counts: Counts) -> Table:
+def control_table(archive: Archive, *, counts: Disclosure) -> Table:
     """Show every negative control with every instrument set."""
     caption = "Negative controls; the effect is 0 in truth."
     if archive.negative_controls is None:

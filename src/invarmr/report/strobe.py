@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from invarmr.archive.disclosure import Disclosure
 from invarmr.errors import InputError
 from invarmr.report.archive import Archive
-from invarmr.report.numbers import NOTHING, Counts
+from invarmr.report.numbers import NOTHING
 from invarmr.report.tables import Row, Table, columns_of
 
 __all__ = ["AUTHORS", "STROBE_MR", "StrobeItem", "strobe_facts", "strobe_table"]
@@ -118,7 +119,7 @@ def strobe_table(facts: Mapping[str, str], *, slug: str = "strobe-mr") -> Table:
     )
 
 
-def strobe_facts(archive: Archive, *, counts: Counts | None = None) -> dict[str, str]:
+def strobe_facts(archive: Archive, *, counts: Disclosure | None = None) -> dict[str, str]:
     """What a finished study can say of the checklist, by item number; for `strobe_table`.
 
     Parameters
@@ -128,7 +129,7 @@ def strobe_facts(archive: Archive, *, counts: Counts | None = None) -> dict[str,
     counts
         How counts of people are shown; None: as they are.
     """
-    shown = counts or Counts()
+    shown = counts or Disclosure()
     head, verdict = archive.headline, archive.verdict
     tests = [str(name) for name in archive.diagnostics["test"].unique(maintain_order=True)]
     dropped = NOTHING

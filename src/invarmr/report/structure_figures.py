@@ -26,7 +26,7 @@ from invarmr.report.figures import (
     quiet_axes,
 )
 
-__all__ = ["SET_MARKS", "balance_plot", "component_scatter", "log_floor"]
+__all__ = ["SET_MARKS", "balance_plot", "component_map", "log_floor"]
 
 SET_MARKS = {"observed": Marks(VERMILLION, "o", hollow=True), "learned": Marks(BLUE, "D")}
 MANY_ROWS = 30
@@ -36,40 +36,42 @@ PANELS = {
 }
 
 
-def component_scatter(archive: Archive, *, masked: bool) -> Drawing:
-    """Draw up to 3,000 people on the first four principal components, by environment."""
+def component_map(archive: Archive) -> Drawing:
+    """Draw how many people lie where on the first four principal components, by environment."""
     title = "People on the principal components of the genotypes, by environment"
     frame = archive.components
     if frame is None:
         return Drawing("components", title, reason="the study has no principal components")
-    if masked:
-        return Drawing("components", title, reason="it would show single people, and small counts are masked")
     reading = (
-        "each mark is a person; environments that lie apart differ in ancestry, and instruments that follow ancestry "
-        "are confounded wherever ancestry goes with the outcome."
+        "each mark is a cell of a grid, its area the number of people there (cells of few people are left out); "
+        "environments that lie apart differ in ancestry, and instruments that follow ancestry are confounded wherever "
+        "ancestry goes with the outcome."
     )
     return draw("components", title, reading, lambda: _plot_components(frame))
 
 
 def _plot_components(frame: pl.DataFrame) -> Figure:
-    pairs = [pair for pair in (("PC1", "PC2"), ("PC3", "PC4")) if set(pair) <= set(frame.columns)]
+    pairs = frame.select("across", "up").unique(maintain_order=True).rows()
     figure, panels = blank_figure(3.6, len(pairs))
     groups = sorted(frame["environment"].unique().to_list())
     marks = marks_of(groups)
+    most = float(frame["n_samples"].cast(pl.Float64).max() or 1)  # type: ignore[arg-type]  # a number: the column is
     for axes, (across, up) in zip(panels, pairs, strict=True):
         for name in groups:
-            people, mark = frame.filter(pl.col("environment") == name), marks[name]
-            axes.plot(people[across].to_numpy(), people[up].to_numpy(), ls="none", marker=mark.marker, ms=3,
-                      mfc=mark.face, mec=mark.colour, mew=0.4, alpha=0.65, label=f"{name}")  # fmt: skip
+            cells, mark = frame.filter(environment=name, across=across, up=up), marks[name]
+            area = 3 + 60 * cells["n_samples"].to_numpy() / most
+            axes.scatter(cells["x"].to_numpy(), cells["y"].to_numpy(), s=area, marker=mark.marker, alpha=0.65,
+                         facecolor=mark.face, edgecolor=mark.colour, linewidth=0.4, label=f"{name}")  # fmt: skip
         axes.set_xlabel(across)
         axes.set_ylabel(up)
         quiet_axes(axes)
         axes.locator_params(nbins=5)
     handles, labels = panels[0].get_legend_handles_labels()
-    legend = figure.legend(handles, labels, loc="outside upper left", ncols=min(len(groups), 6), markerscale=2.2)
+    legend = figure.legend(handles, labels, loc="outside upper left", ncols=min(len(groups), 6))
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1)
+            handle.set_sizes([24.0])  # type: ignore[attr-defined]  # a PathCollection
     return figure
 
 

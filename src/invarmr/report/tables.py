@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from invarmr.archive.disclosure import Disclosure
 from invarmr.report.archive import Archive, EstimateRow
-from invarmr.report.numbers import NOTHING, Counts, show_effect, show_number, show_p, show_share
+from invarmr.report.numbers import NOTHING, show_effect, show_number, show_p, show_share
 from invarmr.report.wording import ASSUMPTIONS, SET_NAMES
 
 __all__ = [
@@ -58,14 +59,14 @@ def _effect_cells(row: EstimateRow) -> tuple[str, str, str]:
     return estimate, show_number(row.std_error), interval
 
 
-def estimate_table(archive: Archive, *, counts: Counts) -> Table:
+def estimate_table(archive: Archive, *, counts: Disclosure) -> Table:
     """Show every row of `estimates.tsv`."""
     rows = [
         Row(
             (
                 SET_NAMES.get(row.instruments, row.instruments), row.method, *_effect_cells(row), show_p(row.p_value),
                 show_number(row.first_stage_f), NOTHING if row.n_instruments is None else f"{row.n_instruments:,}",
-                counts.show(row.n_samples), counts.mask_text(row.note),
+                counts.show(row.n_samples), counts.text(row.note),
             ),
             "headline" if row.headline else "",
         )
@@ -175,7 +176,7 @@ BATTERY = ("even- and odd-chromosome scores", "negative-control ")
 JOINT = "joint test against "
 
 
-def diagnostic_table(archive: Archive, *, counts: Counts) -> Table:
+def diagnostic_table(archive: Archive, *, counts: Disclosure) -> Table:
     """Show the tests of the assumptions; a test that does not apply says why. Those of stratification stand apart."""
     caption = "Tests of the assumptions."
     if archive.diagnostics.is_empty():
@@ -188,7 +189,7 @@ def diagnostic_table(archive: Archive, *, counts: Counts) -> Table:
     return Table("diagnostics", caption, _diagnostic_columns(), tuple(rows))
 
 
-def battery_table(archive: Archive, *, counts: Counts) -> Table:
+def battery_table(archive: Archive, *, counts: Disclosure) -> Table:
     """Show the tests of the stratification battery that have no table of their own."""
     caption = "Scores of even and odd chromosomes, and negative controls with the headline's instruments."
     rows = [
@@ -207,14 +208,14 @@ def _diagnostic_columns() -> tuple[Column, ...]:
     )
 
 
-def _diagnostic_row(row: Mapping[str, Any], counts: Counts) -> Row:
+def _diagnostic_row(row: Mapping[str, Any], counts: Disclosure) -> Row:
     first = (row["assumption"], row["test"], row["null"])
     if row["applies"] is False:
         said = f"Not applicable, because {row['reason'] or 'no reason was kept'}"
-        return Row((*first, NOTHING, NOTHING, NOTHING, counts.mask_text(said)), "off")
+        return Row((*first, NOTHING, NOTHING, NOTHING, counts.text(said)), "off")
     conclusion = row["conclusion"] + (f" ({row['reason']})" if row["reason"] else "")
     cells = (*first, show_number(row["statistic"]), _show_df(row["df"]), show_p(row["p_value"]))
-    return Row((*cells, counts.mask_text(conclusion)))
+    return Row((*cells, counts.text(conclusion)))
 
 
 def _show_df(text: str) -> str:
@@ -224,7 +225,7 @@ def _show_df(text: str) -> str:
         return text or NOTHING
 
 
-def environment_table(archive: Archive, *, counts: Counts) -> Table:
+def environment_table(archive: Archive, *, counts: Disclosure) -> Table:
     """Show the estimates by environment."""
     caption = "The headline estimator in each environment alone, and when it is left out."
     if archive.environments is None:

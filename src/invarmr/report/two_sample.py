@@ -12,14 +12,14 @@ import polars as pl
 
 from invarmr.errors import InputError
 from invarmr.report.numbers import NOTHING, show_effect, show_number, show_p, show_share
-from invarmr.report.page import render, write_page
+from invarmr.report.page import render
 from invarmr.report.strobe import strobe_table
 from invarmr.report.tables import Row, Table, columns_of
 
 if TYPE_CHECKING:
     from invarmr.report.figures import Drawing
 
-__all__ = ["write_two_sample_report"]
+__all__ = ["two_sample_page"]
 
 MOST_ROWS = 1_000
 """Variants in the page's table."""
@@ -27,30 +27,23 @@ _FILES = ("details.tsv", "harmonised.tsv", "sensitivity.tsv", "provenance.json")
 _HEADLINES = ("Inverse variance weighted", "Wald ratio")
 
 
-def write_two_sample_report(folder: Path | str) -> Path:
-    """Draw `report.html` of a folder that `invarmr mr` wrote.
+def two_sample_page(folder: Path) -> str:
+    """The page of a folder that `invarmr mr` wrote, as text: without outside resources or scripts.
 
     Parameters
     ----------
     folder
         With `details.tsv`, `harmonised.tsv`, `sensitivity.tsv` and `provenance.json`.
 
-    Returns
-    -------
-    Path
-        The page: one file without outside resources or scripts, the same bytes for the same folder.
-
     Raises
     ------
     InputError
         A file is not there.
     """
-    folder = Path(folder)
     missing = [name for name in _FILES if not (folder / name).exists()]
     if missing:
         raise InputError(f"{folder}: {', '.join(missing)} of a two-sample study was required, but is not there.")
-    page = render("two_sample.html.jinja", _page(folder))
-    return write_page(folder / "report.html", page)
+    return render("two_sample.html.jinja", _page(folder))
 
 
 def _page(folder: Path) -> dict[str, Any]:

@@ -1,11 +1,15 @@
-"""An archive: the folder of one study, and the objects that its files hold, loaded when they are asked for."""
+"""An archive: the folder of one study, and the objects that its files hold, loaded when they are asked for.
+
+What later verbs need of the people is read again from the study's inputs, which must be the same byte by byte; only
+with `[output] people` does the archive keep it.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,13 @@ import numpy as np
 import polars as pl
 
 from invarmr import __version__
+from invarmr.archive.disclosure import Disclosure
+from invarmr.archive.files import read_json, read_table, write_arrays, write_json, write_table
+from invarmr.archive.folder import Workspace, changed_folder
+from invarmr.archive.schema import FILES, TABLES, files_after, files_of, people_files
 from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.cohort import Cohort
+from invarmr.data.folds import assign_folds
 from invarmr.data.latent_instruments import DimensionStep, LadderStep, LatentInstruments, Leak
 from invarmr.data.moments import EnvironmentMoments, merge_moments
 from invarmr.data.representation import RepresentedInstruments
@@ -22,13 +31,41 @@ from invarmr.diagnostics.negative_controls import ControlTrait, Role
 from invarmr.errors import InputError
 from invarmr.io.plink import open_genotypes
 from invarmr.provenance import check_fingerprint, describe_run, fingerprint
-from invarmr.study.config import StudyConfig
-from invarmr.study.layout import require, write_arrays, write_json, write_table
+from invarmr.study.config import StudyConfig, with_changes
+from invarmr.study.families import StudyFamilies, read_families
+from invarmr.study.family_estimates import FamilyEstimates, family_estimates
+from invarmr.study.learning import N_FOLDS, learn_study
 from invarmr.study.phenotypes import columns_of
-from invarmr.study.read import ReadStudy, open_instruments
+from invarmr.study.progress import Progress
+from invarmr.study.read import ReadStudy, open_instruments, read_study
 from invarmr.study.variants import VARIANT_COLUMNS, SettledVariants
 
-__all__ = ["Archive"]
+__all__ = ["Archive", "changed_archive"]
+
+
+@contextmanager
+def changed_archive(folder: Path | str, verb: str, *, smallest_count: int | None = None) -> Iterator[Archive]:
+    """Hold an archive, verified, and let a verb write its files; all of them appear at the end, or none.
+
+    Parameters
+    ----------
+    folder
+        That `read` or `run` wrote.
+    verb
+        Who writes. Its earlier files and those of later verbs are gone afterwards.
+    smallest_count
+        Mask small counts from here on, in the files that are there too.
+
+    Raises
+    ------
+    InputError
+        As `changed_folder`.
+    """
+    with changed_folder(folder, kind="study", command=verb) as workspace:
+        archive = Archive(workspace.path, workspace)
+        if smallest_count is not None:
+            archive.mask(smallest_count)
+        yield archive
 
 
 class Archive:
@@ -38,62 +75,87 @@ class Archive:
     ----------
     folder
         The archive.
+    workspace
+        To write there; None: for reading alone.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workspace: Workspace | None = None) -> None:
         self.folder = folder
+        self._workspace = workspace
+        if workspace is not None:
+            workspace.people |= people_files()
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Content of `provenance.json`."""
-        return dict(json.loads(require(self.folder, "provenance.json", "read").read_text(encoding="utf-8")))
+        return read_json(self.require("provenance.json"))
 
     @cached_property
     def config(self) -> StudyConfig:
         """The study's settings, as they were resolved when it was read."""
         return StudyConfig.model_validate(self.provenance["settings"])
 
+    @property
+    def disclosure(self) -> Disclosure:
+        """How counts of people are written."""
+        return Disclosure(self.config.disclosure.smallest_count)
+
     @cached_property
-    def cohort(self) -> Cohort:
-        """The cohort, its instruments read from the genotype file again.
+    def study(self) -> ReadStudy:
+        """The people and their instruments, from what the archive keeps or from the study's inputs.
 
         Raises
         ------
         InputError
             Not read yet, or an input changed since.
         """
-        frame = pl.read_parquet(require(self.folder, "state/cohort.parquet", "read"))
         for recorded in self.provenance["inputs"]:
             check_fingerprint(recorded)
             _check_content(recorded, since=self.provenance["started"])
-        with np.load(require(self.folder, "state/instruments.npz", "read")) as stored:
-            return _cohort(self.config, frame, dict(stored))
+        if not (self.folder / "state/cohort.parquet").exists():
+            return read_study(self.config, Progress())
+        frame = pl.read_parquet(self.folder / "state/cohort.parquet")
+        with np.load(self.require("state/instruments.npz")) as stored:
+            return _study(self.config, frame, dict(stored))
 
     @cached_property
+    def families(self) -> StudyFamilies | None:
+        """Trios and sibships, checked against genotypes; None where the study names none."""
+        return None if self.config.families is None else read_families(self.config, self.study)
+
+    @cached_property
+    def family_estimates(self) -> FamilyEstimates | None:
+        """What families add to the estimates; None where the study names none."""
+        return family_estimates(self, self.latent)
+
+    @property
+    def cohort(self) -> Cohort:
+        """The cohort, its instruments read from the genotype file."""
+        return self.study.cohort
+
+    @property
     def negative_controls(self) -> tuple[ControlTrait, ...]:
         """Negative controls of the people; none where the study names none."""
-        frame = pl.read_parquet(require(self.folder, "state/cohort.parquet", "read"))
-        asked = self.config.negative_controls
-        roles: tuple[tuple[Role, tuple[str, ...]], ...] = (("outcome", asked.outcomes), ("exposure", asked.exposures))
-        return tuple(
-            ControlTrait(name, role, frame[f"negative_control:{role}:{name}"].to_numpy())
-            for role, names in roles
-            for name in names
+        return self.study.negative_controls
+
+    @cached_property
+    def fold(self) -> IntArray:
+        """Fold of each sample."""
+        cohort = self.cohort
+        return assign_folds(
+            cohort.environment, n_folds=N_FOLDS, seed=self.config.run.seed, sample_ids=cohort.sample_ids
         )
 
     @cached_property
     def moments(self) -> tuple[EnvironmentMoments, ...]:
         """Moments of each fold."""
-        with np.load(require(self.folder, "state/moments.npz", "read")) as stored:
+        path = self.folder / "state/moments.npz"
+        if not path.exists():
+            return tuple(self.cohort.folded_moments(self.fold))
+        with np.load(path) as stored:
             columns, environments = tuple(stored["columns"].tolist()), tuple(stored["environments"].tolist())
             parts = zip(stored["n_samples"], stored["mean"], stored["crossproduct"], strict=True)
             return tuple(EnvironmentMoments(columns, environments, *part) for part in parts)
-
-    @cached_property
-    def fold(self) -> IntArray:
-        """Fold of each sample."""
-        with np.load(require(self.folder, "state/moments.npz", "read")) as stored:
-            return np.asarray(stored["fold"])
 
     @cached_property
     def pooled(self) -> EnvironmentMoments:
@@ -102,54 +164,132 @@ class Archive:
 
     @cached_property
     def latent(self) -> LatentInstruments | None:
-        """The learned instruments; None where the study asked for none."""
-        meta = json.loads(require(self.folder, "state/latent.json", "learn").read_text(encoding="utf-8"))
-        if meta is None:
+        """The learned instruments; None where the study asked for none.
+
+        What is not linear in the instruments has a value per person. Where the archive keeps no such values, it is
+        learned again from the same people with the same seed.
+        """
+        self.require("eigenvalues.tsv" if self.config.learn.compares_environments else "provenance.json")
+        path = self.folder / "state/latent.json"
+        if not path.exists():
+            return learn_study(self.config, self.cohort, self.moments, self.fold)
+        meta = read_json(path)
+        if not meta:
             return None
-        with np.load(require(self.folder, "state/latent.npz", "learn")) as stored:
+        with np.load(self.require("state/latent.npz")) as stored:
             arrays = dict(stored)
-            latent = _latent(meta, arrays)
+        if meta["feature_names"] and "features" not in arrays:
+            return learn_study(self.config, self.cohort, self.moments, self.fold)
         source = RepresentedInstruments(arrays["features"]) if "features" in arrays else self.cohort.instruments
-        return latent.with_people(source=source, fold=self.fold)
+        return _latent(meta, arrays).with_people(source=source, fold=self.fold)
 
-    def save_study(self, study: ReadStudy, config: StudyConfig, inputs: list[Path]) -> None:
+    def require(self, name: str) -> Path:
+        """Path of a file of the archive.
+
+        Raises
+        ------
+        InputError
+            It is not there.
+        """
+        path = self.folder / name
+        if not path.exists():
+            raise InputError(f"{self._shown} has no {name}: run `invarmr {FILES[name].verb}` on it first.")
+        return path
+
+    @property
+    def _shown(self) -> Path:
+        return self.folder if self._workspace is None else self._workspace.out
+
+    def begin(self, verb: str) -> None:
+        """Forget what `verb` and later verbs wrote before."""
+        if self._workspace is not None:
+            self._workspace.forget((*files_of(verb), *files_after(verb)))
+
+    def put_table(self, name: str, frame: pl.DataFrame) -> None:
+        """Write a table, small counts masked where the study asks for it."""
+        told = self.disclosure.table(name, frame)
+        if told is not None:
+            write_table(self.folder / name, told)
+
+    def put_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write JSON, small counts masked where the study asks for it."""
+        write_json(self.folder / name, self.disclosure.content(content))
+
+    def save_study(self, study: ReadStudy, config: StudyConfig, inputs: list[Path], progress: Progress) -> None:
         """Write what `read` leaves."""
-        cohort = study.cohort
-        write_table(self.folder / "samples.tsv", cohort.account.samples)
-        write_table(self.folder / "variants.tsv", _variants_table(cohort.account.variants))
-        settings = json.loads(config.to_json())
+        self.config, self.study = config, study
+        families = self.families  # named in one message what is wrong with them, before anything is written
+        settings = config.model_dump(mode="json")
         about = describe_run(settings=settings, seed=config.run.seed, inputs=inputs, version=__version__)
-        write_json(self.folder / "provenance.json", about)
-        (self.folder / "state").mkdir(exist_ok=True)
-        _frame(study).write_parquet(self.folder / "state" / "cohort.parquet")
-        write_arrays(self.folder / "state" / "instruments.npz", _instrument_arrays(study))
-        self.provenance, self.config, self.cohort = about, config, cohort
-
-    def save_moments(self, moments: tuple[EnvironmentMoments, ...], fold: IntArray) -> None:
-        """Write the moments of each fold."""
-        arrays = {
-            "columns": np.array(moments[0].columns, dtype=np.str_),
-            "environments": np.array(moments[0].environments, dtype=np.str_),
-            "n_samples": np.stack([part.n_samples for part in moments]),
-            "mean": np.stack([part.mean for part in moments]),
-            "crossproduct": np.stack([part.crossproduct for part in moments]),
-            "fold": fold,
-        }
-        write_arrays(self.folder / "state" / "moments.npz", arrays)
-        self.moments, self.fold = moments, fold
+        self._put_provenance(about)
+        cohort = study.cohort
+        samples = cohort.account.samples
+        self.put_table("samples.tsv", samples if families is None else families.account(samples))
+        self.put_table("variants.tsv", _variants_table(cohort.account.variants))
+        self.moments = tuple(cohort.folded_moments(self.fold, track=partial(progress.track, doing="moments")))
+        if self.disclosure.masks:
+            return
+        write_arrays(self.folder / "state" / "moments.npz", _moment_arrays(self.moments))
+        if config.output.people:
+            _frame(study).write_parquet(self.folder / "state" / "cohort.parquet")
+            write_arrays(self.folder / "state" / "instruments.npz", _instrument_arrays(study))
 
     def save_latent(self, latent: LatentInstruments | None) -> None:
-        """Write the learned instruments."""
-        meta = None if latent is None else _latent_meta(latent)
-        if latent is not None:
-            write_arrays(self.folder / "state" / "latent.npz", _latent_arrays(latent))
-        write_json(self.folder / "state" / "latent.json", meta)  # type: ignore[arg-type]  # null is valid JSON
+        """Write the learned instruments, for later verbs."""
         self.latent = latent
+        if self.disclosure.masks:
+            return
+        if latent is not None:
+            arrays = _latent_arrays(latent, people=self.config.output.people)
+            write_arrays(self.folder / "state" / "latent.npz", arrays)
+        write_json(self.folder / "state" / "latent.json", {} if latent is None else _latent_meta(latent))
 
     def add_seconds(self, seconds: Mapping[str, float]) -> None:
         """Record how long verbs took."""
         self.provenance["seconds"].update(seconds)
-        write_json(self.folder / "provenance.json", self.provenance)
+        self._put_provenance(self.provenance)
+
+    def _put_provenance(self, about: dict[str, Any]) -> None:
+        """Write `provenance.json`; sizes of inputs tell how many people they hold, and go where counts are masked."""
+        if self.disclosure.masks:
+            inputs = [{key: value for key, value in item.items() if key != "bytes"} for item in about["inputs"]]
+            about = {**about, "inputs": inputs}
+        self.provenance = about
+        write_json(self.folder / "provenance.json", about)
+
+    def mask(self, smallest_count: int) -> None:
+        """Mask small counts in all that is there, and in what will be written.
+
+        Raises
+        ------
+        InputError
+            A count below 2.
+        """
+        Disclosure(smallest_count)
+        before = self.config.disclosure.smallest_count
+        if before is not None and before >= smallest_count:
+            return
+        self.config = with_changes(self.config, smallest_count=smallest_count, people=False)
+        tables = {
+            name: table
+            for name, file in TABLES.items()
+            if (table := read_table(self.folder / name, file.columns or {}, others=file.others or pl.String))
+            is not None
+        }
+        texts = {name: read_json(self.folder / name) for name in _CONTENTS if (self.folder / name).exists()}
+        provenance = {**self.provenance, "settings": self.config.model_dump(mode="json")}
+        if self._workspace is not None:
+            self._workspace.forget((*TABLES, *texts, *_UNTOLD))
+        for name, table in tables.items():
+            self.put_table(name, table)
+        for name, content in texts.items():
+            self.put_json(name, content)
+        self._put_provenance(provenance)
+
+
+_CONTENTS = ("verdict.json",)
+_UNTOLD = (*(name for name in FILES if name.startswith("state/")), *people_files(), "truth.json", "report.html")
+"""Files that are not kept where counts are masked: they hold exact numbers, or are drawn again."""
 
 
 def _check_content(recorded: Mapping[str, Any], *, since: str) -> None:
@@ -158,6 +298,16 @@ def _check_content(recorded: Mapping[str, Any], *, since: str) -> None:
     later = path.stat().st_mtime >= datetime.fromisoformat(since).timestamp()
     if later and fingerprint(path)["sha256"] != recorded["sha256"]:
         raise InputError(f"{path} was changed after the study was read. Put it back, or read again.")
+
+
+def _moment_arrays(moments: tuple[EnvironmentMoments, ...]) -> dict[str, Any]:
+    return {
+        "columns": np.array(moments[0].columns, dtype=np.str_),
+        "environments": np.array(moments[0].environments, dtype=np.str_),
+        "n_samples": np.stack([part.n_samples for part in moments]),
+        "mean": np.stack([part.mean for part in moments]),
+        "crossproduct": np.stack([part.crossproduct for part in moments]),
+    }
 
 
 def _variants_table(account: pl.DataFrame) -> pl.DataFrame:
@@ -210,7 +360,7 @@ def _instrument_arrays(study: ReadStudy) -> dict[str, Any]:
     return out if variants.weights is None else out | {"weights": variants.weights}
 
 
-def _cohort(config: StudyConfig, frame: pl.DataFrame, stored: Mapping[str, Any]) -> Cohort:
+def _study(config: StudyConfig, frame: pl.DataFrame, stored: Mapping[str, Any]) -> ReadStudy:
     def group(role: str) -> tuple[FloatArray, tuple[str, ...]]:
         names = [name for name in frame.columns if name.startswith(f"{role}:")]
         return columns_of(frame, names), tuple(name.split(":", 1)[1] for name in names)
@@ -234,7 +384,7 @@ def _cohort(config: StudyConfig, frame: pl.DataFrame, stored: Mapping[str, Any])
     (covariates, covariate_names), (components, component_names), (truth, truth_names) = (
         group(role) for role in ("covariate", "component", "truth")
     )
-    return Cohort(
+    cohort = Cohort(
         instruments=open_instruments(reader, variants, index, codes, scores),
         instrument_names=(*(variants.names if variants else ()), *score_names),
         instrument_kind="genotype" if not score_names else "score",
@@ -255,14 +405,25 @@ def _cohort(config: StudyConfig, frame: pl.DataFrame, stored: Mapping[str, Any])
         outcome_name=config.phenotypes.outcome,
         environment_name=config.phenotypes.environment or "none",
     )
+    return ReadStudy(cohort, index, variants, scores, _controls(config, frame))
+
+
+def _controls(config: StudyConfig, frame: pl.DataFrame) -> tuple[ControlTrait, ...]:
+    asked = config.negative_controls
+    roles: tuple[tuple[Role, tuple[str, ...]], ...] = (("outcome", asked.outcomes), ("exposure", asked.exposures))
+    return tuple(
+        ControlTrait(name, role, frame[f"negative_control:{role}:{name}"].to_numpy())
+        for role, names in roles
+        for name in names
+    )
 
 
 _LATENT_ARRAYS = ("center", "loadings", "confounded_loadings", "eigenvalues", "trained_loadings", "learning_error")
 
 
-def _latent_arrays(latent: LatentInstruments) -> dict[str, Any]:
+def _latent_arrays(latent: LatentInstruments, *, people: bool) -> dict[str, Any]:
     out = {name: value for name in _LATENT_ARRAYS if (value := getattr(latent, name)) is not None}
-    if latent.feature_names and latent.source is not None:
+    if people and latent.feature_names and latent.source is not None:
         out["features"] = latent.source.read(np.arange(latent.source.n_samples))
     if latent.leak is not None:
         leak = latent.leak

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import polars as pl
 
+from invarmr.archive.disclosure import Disclosure
+from invarmr.archive.files import write_table
+from invarmr.archive.folder import new_folder, opened_folder
 from invarmr.data.cohort import Cohort
 from invarmr.data.design import Control
+from invarmr.data.summary_statistics import SummaryStatistics
 from invarmr.genetics.association import Model, Trait, associate
 from invarmr.io.summary_statistics import Layout, write_summary_statistics
 from invarmr.study.archive import Archive
-from invarmr.study.layout import require, staged_folder, write_table
 
 __all__ = ["POOLED", "write_associations"]
 
@@ -23,25 +26,28 @@ _UNSAFE = re.compile(r"[^\w.-]+")
 
 
 def write_associations(
-    archive: Archive,
+    folder: Path,
     out: Path,
     *,
     model: Model = "auto",
     controls: Sequence[Control] = ("covariates",),
     layout: Layout = "TwoSampleMR",
+    smallest_count: int | None = None,
 ) -> pl.DataFrame:
     """Write one table per trait for everybody and for each environment, and `associations.tsv`, which lists them.
 
     Parameters
     ----------
-    archive
-        A study that was read.
+    folder
+        Archive of a study that was read.
     out
-        Folder for the tables.
+        Folder for the tables: a new or empty one, or one that an earlier call wrote.
     model, controls
         As for `associate`.
     layout
         As for `write_summary_statistics`.
+    smallest_count
+        Mask counts of people below it; None: as the study does. Groups of fewer people get no table.
 
     Returns
     -------
@@ -51,15 +57,19 @@ def write_associations(
     Raises
     ------
     InputError
-        Instruments that are scores, or a setting that `associate` refuses.
+        Instruments that are scores, or a setting that `associate` refuses; as `opened_folder` and `new_folder`.
     """
-    cohort = archive.cohort
-    variants = pl.read_csv(require(archive.folder, "variants.tsv", "read"), separator="\t", schema_overrides=_TEXT)
-    rows = []
-    with staged_folder(out) as part:
-        for role, environment, file in _plan(cohort):
+    with (
+        opened_folder(folder, kind="study"),
+        new_folder(out, kind="associations", command="associate", inputs=[folder]) as workspace,
+    ):
+        archive = Archive(folder)
+        told = archive.disclosure if smallest_count is None else Disclosure(smallest_count)
+        variants = pl.read_csv(archive.require("variants.tsv"), separator="\t", schema_overrides=_TEXT)
+        rows = []
+        for role, environment, file in _plan(archive.cohort):
             table = associate(
-                cohort,
+                archive.cohort,
                 role,
                 environment=environment,
                 model=model,
@@ -67,8 +77,12 @@ def write_associations(
                 variants=variants,
                 moments=archive.pooled,
             )
-            write_summary_statistics(table, part / file, layout=layout)
-            cases = table.frame["ncase"][0]
+            cases, people = table.frame["ncase"][0], int(table.frame["samplesize"][0])
+            fewest = min([people, *(() if cases is None else (int(cases), people - int(cases)))])
+            if told.smallest is not None and fewest < told.smallest:
+                continue
+            masked = SummaryStatistics(told.frame(table.frame))
+            write_summary_statistics(masked, workspace.path / file, layout=layout)
             rows.append(
                 {
                     "file": file,
@@ -76,14 +90,14 @@ def write_associations(
                     "role": role,
                     "environment": POOLED if environment is None else environment,
                     "model": "linear" if cases is None else "logistic",
-                    "n_samples": int(table.frame["samplesize"][0]),
-                    "n_cases": None if cases is None else int(cases),
+                    "n_samples": told.count(people),
+                    "n_cases": None if cases is None else told.count(int(cases)),
                     "n_variants": int(table.frame["beta"].count()),
                     "controls": ", ".join((*controls, *(("environment",) if environment is None else ()))),
                 }
             )
         index = pl.DataFrame(rows, infer_schema_length=None)
-        write_table(part / "associations.tsv", index)
+        write_table(workspace.path / "associations.tsv", index)
     return index
 
 

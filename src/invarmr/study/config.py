@@ -16,23 +16,26 @@ from invarmr.data.latent_instruments import MENDELIAN
 from invarmr.errors import InputError, first_few
 from invarmr.instruments.registry import LEARNERS
 from invarmr.study.families_config import FamiliesConfig
+from invarmr.study.output_config import DisclosureConfig, OutputConfig
 from invarmr.study.section import ColumnName, Section, StudyPath
 
 __all__ = [
     "ComponentsConfig",
+    "DisclosureConfig",
     "EstimateConfig",
     "FamiliesConfig",
     "GenotypesConfig",
     "InstrumentsConfig",
     "LearnConfig",
     "NegativeControlsConfig",
+    "OutputConfig",
     "PhenotypesConfig",
     "QualityControlConfig",
     "RunConfig",
     "StudyConfig",
     "TruthConfig",
     "check_seed",
-    "with_seed",
+    "with_changes",
 ]
 
 
@@ -209,7 +212,7 @@ class StudyConfig(Section):
     Attributes
     ----------
     genotypes, phenotypes, instruments, quality_control, components, learn, estimate, negative_controls, families,
-    truth, run
+    truth, output, disclosure, run
         The sections of the study file. `genotypes` is None where the instruments are columns of the phenotype
         table, `families` where none are named, `truth` outside simulated studies; the others have defaults.
     """
@@ -224,6 +227,8 @@ class StudyConfig(Section):
     negative_controls: NegativeControlsConfig = NegativeControlsConfig()
     families: FamiliesConfig | None = None
     truth: TruthConfig | None = None
+    output: OutputConfig = OutputConfig()
+    disclosure: DisclosureConfig = DisclosureConfig()
     run: RunConfig = RunConfig()
 
     @model_validator(mode="after")
@@ -248,15 +253,20 @@ class StudyConfig(Section):
             )
         if self.estimate.std_errors == "clustered" and self.phenotypes.cluster is None:
             raise ValueError('[estimate] std_errors = "clustered" needs the column in [phenotypes] cluster')
+        if self.output.people and self.disclosure.smallest_count is not None:
+            raise ValueError(
+                "[output] people writes a row per person, and [disclosure] smallest_count tells nothing of few people; "
+                "leave one of them out"
+            )
         self._cross_fitting_has_a_learner()
         self._scores_have_no_other_role()
         return self
 
     def _cross_fitting_has_a_learner(self) -> None:
         method = self.learn.method
-        if self.estimate.cross_fitting and method == "none":
+        if self.estimate.cross_fitting and not self.learn.compares_environments:
             raise ValueError(
-                '[estimate] cross_fitting learns in every part, but [learn] method is "none"; name a learner there'
+                f'[estimate] cross_fitting learns in every part, but [learn] method is "{method}"; name a learner there'
             )
         if self.estimate.cross_fitting and self.estimate.bootstrap and method in _NEURAL:
             raise ValueError(
@@ -384,12 +394,27 @@ def check_seed(seed: int) -> int:
     return seed
 
 
-def with_seed(config: StudyConfig, seed: int | None) -> StudyConfig:
-    """The same settings with another seed; None leaves it as it is.
+def with_changes(
+    config: StudyConfig, *, seed: int | None = None, smallest_count: int | None = None, people: bool | None = None
+) -> StudyConfig:
+    """The same settings with those of a command line in their place; None leaves a setting as it is.
 
     Raises
     ------
     InputError
-        A seed that `check_seed` refuses.
+        A seed that `check_seed` refuses, a count below 2, or settings that exclude each other.
     """
-    return config if seed is None else config.model_copy(update={"run": RunConfig(seed=check_seed(seed))})
+    changes: dict[str, Any] = {}
+    if seed is not None:
+        changes["run"] = {"seed": check_seed(seed)}
+    if smallest_count is not None:
+        changes["disclosure"] = {"smallest_count": smallest_count}
+    if people is not None:
+        changes["output"] = {"people": people}
+    if not changes:
+        return config
+    try:
+        return StudyConfig.model_validate(config.model_dump() | changes)
+    except ValidationError as error:
+        found = {_place(item["loc"]): _in_plain_words(StudyConfig, dict(item)) for item in error.errors()}
+        raise InputError("; ".join(found.values()) + ".") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -21,15 +20,12 @@ from invarmr.io.pedigree import read_kinship, read_pedigree
 from invarmr.io.plink import open_genotypes
 from invarmr.io.tables import read_table, require_columns
 from invarmr.study.config import FamiliesConfig, StudyConfig
-from invarmr.study.layout import write_arrays, write_table
 from invarmr.study.read import ReadStudy
 
-__all__ = ["StudyFamilies", "cohort_with_families", "parents_traits", "read_families"]
+__all__ = ["StudyFamilies", "parents_traits", "read_families"]
 
 CHECKED_VARIANTS = 500
 """Variants beside the instruments on which the pedigree is checked against genotypes."""
-_ARRAYS = ("own", "mother", "father", "sibship", "family", "duo")
-_STATE = "state/families.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,14 +54,10 @@ class StudyFamilies:
         )
         return pl.concat([samples.cast(table.schema), table])
 
-    def save(self, folder: Path) -> None:
-        """Write the families, `pedigree.tsv` and `mendelian_errors.tsv`."""
-        (folder / "state").mkdir(exist_ok=True)
-        write_arrays(folder / _STATE, {name: getattr(self.families, name) for name in _ARRAYS})
+    def fault_table(self) -> pl.DataFrame:
+        """`pedigree.tsv`: one row per fault."""
         faults = [(fault.sample_id, fault.kind, fault.reason) for fault in self.faults]
-        schema = dict.fromkeys(("sample_id", "fault", "reason"), pl.String)
-        write_table(folder / "pedigree.tsv", pl.DataFrame(faults, schema=schema, orient="row"))
-        write_table(folder / "mendelian_errors.tsv", self.variants)
+        return pl.DataFrame(faults, schema=dict.fromkeys(("sample_id", "fault", "reason"), pl.String), orient="row")
 
 
 def read_families(config: StudyConfig, study: ReadStudy) -> StudyFamilies:
@@ -151,16 +143,6 @@ def _sibships(pairs: pl.DataFrame) -> dict[str, str]:
     links = np.bincount(component[left], minlength=len(size))
     complete = links == size * (size - 1) // 2
     return {str(ids[k]): f"kin0 {component[k]}" for k in range(len(ids)) if complete[component[k]]}
-
-
-def cohort_with_families(folder: Path, config: StudyConfig, cohort: Cohort) -> Cohort | None:
-    """The cohort of an archive with its families; None where the study names none."""
-    path = folder / _STATE
-    if config.families is None or config.genotypes is None or not path.exists():
-        return None
-    with np.load(path) as stored, np.load(folder / "state" / "instruments.npz") as instruments:
-        calls = FileCalls(open_genotypes(config.genotypes.path), instruments["file_index"], instruments["flip"])
-        return replace(cohort, families=Families(calls, **{name: stored[name] for name in _ARRAYS}))
 
 
 def parents_traits(config: StudyConfig, cohort: Cohort) -> Mapping[str, FloatArray]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from invarmr.archive.schema import FAMILIES
 from invarmr.data.cohort import Cohort
 from invarmr.data.design import IVDesign
 from invarmr.data.families import Families
@@ -27,23 +29,12 @@ from invarmr.estimators.kclass import LimitedInformationML, TwoStageLeastSquares
 from invarmr.inference.anderson_rubin import anderson_rubin_set
 from invarmr.inference.effect_test import NotApplicable
 from invarmr.inference.likelihood_ratio import conditional_likelihood_ratio_set
-from invarmr.study.archive import Archive
-from invarmr.study.families import cohort_with_families, parents_traits
+from invarmr.study.families import parents_traits
+
+if TYPE_CHECKING:
+    from invarmr.study.archive import Archive
 
 __all__ = ["FamilyEstimates", "family_estimates", "family_lead"]
-
-_COLUMNS = {
-    "measure": pl.String,
-    "compared": pl.String,
-    "estimate": pl.Float64,
-    "std_error": pl.Float64,
-    "ci_lower": pl.Float64,
-    "ci_upper": pl.Float64,
-    "p_value": pl.Float64,
-    "detectable": pl.Float64,
-    "n_samples": pl.Int64,
-    "reason": pl.String,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,19 +81,24 @@ class FamilyEstimates:
         for found in self.measures:
             interval = (found.estimate, found.std_error, found.ci_lower, found.ci_upper)
             rows.append((found.measure, "", *interval, found.p_value, None, found.n_samples, found.reason))
-        return pl.DataFrame(rows, schema=_COLUMNS, orient="row")
+        return pl.DataFrame(rows, schema=dict(FAMILIES), orient="row")
 
 
 def family_lead(archive: Archive) -> tuple[IVDesign, Estimate, Families] | None:
     """Design, estimate and families of a study that leads with the Mendelian estimate by its method."""
     if archive.config.learn.method != MENDELIAN:
         return None
-    cohort = cohort_with_families(archive.folder, archive.config, archive.cohort)
+    cohort = _cohort(archive)
     if cohort is None or cohort.families is None:
-        raise InputError(f"{archive.folder} has no families: run `invarmr read` on it first.")
+        raise InputError('[learn] method = "mendelian" needs families: add a section [families] to the study file.')
     design = family_design(cohort)
     liml = LimitedInformationML(level=archive.config.estimate.level)
     return design, influence(design, liml, cohort.families.row_family).estimate, cohort.families
+
+
+def _cohort(archive: Archive) -> Cohort | None:
+    found = archive.families
+    return None if found is None else replace(archive.cohort, families=found.families)
 
 
 def family_estimates(archive: Archive, latent: LatentInstruments | None) -> FamilyEstimates | None:
@@ -113,7 +109,7 @@ def family_estimates(archive: Archive, latent: LatentInstruments | None) -> Fami
     InputError
         `[learn] method = "mendelian"` where families are too few.
     """
-    cohort = cohort_with_families(archive.folder, archive.config, archive.cohort)
+    cohort = _cohort(archive)
     if cohort is None or cohort.families is None:
         return None
     level = archive.config.estimate.level

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
+from invarmr.archive.disclosure import Disclosure
+
 __all__ = ["Progress"]
 
 T = TypeVar("T")
@@ -23,9 +25,12 @@ class Progress:
     ----------
     quiet
         Show nothing.
+    told
+        How counts of people are shown.
     """
 
-    def __init__(self, *, quiet: bool = True) -> None:
+    def __init__(self, *, quiet: bool = True, told: Disclosure | None = None) -> None:
+        self._told = told or Disclosure()
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
         self.seconds: dict[str, float] = {}
 
@@ -48,4 +53,4 @@ class Progress:
 
     def say(self, message: str) -> None:
         """Print a line."""
-        self._console.print(message)
+        self._console.print(self._told.text(message))

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from invarmr.archive.disclosure import Disclosure
+from invarmr.archive.folder import new_folder
 from invarmr.data.latent_instruments import Verdict
 from invarmr.estimators.estimate import Estimate
 from invarmr.study.archive import Archive
 from invarmr.study.config import StudyConfig
-from invarmr.study.layout import staged_folder
 from invarmr.study.progress import Progress
 from invarmr.study.verbs import (
     describe,
     describe_latent,
     diagnose_archive,
     estimate_archive,
+    inputs_of,
     learn_archive,
     read_archive,
     report_archive,
@@ -41,7 +43,7 @@ def run_study(study: str | Path | StudyConfig, *, out: str | Path, progress: Pro
     study
         Path of `study.toml`, or its settings.
     out
-        Folder of the archive. Files of an earlier run in it are replaced, other files left alone.
+        Folder of the archive: a new or empty one, or that of an earlier run, which is replaced as a whole.
     progress
         What to show on the way; nothing by default.
 
@@ -51,10 +53,11 @@ def run_study(study: str | Path | StudyConfig, *, out: str | Path, progress: Pro
         Anything that cannot be used as it is; nothing is written then.
     """
     config = study if isinstance(study, StudyConfig) else StudyConfig.from_toml(study)
-    progress = progress or Progress()
+    told = Disclosure(config.disclosure.smallest_count)
+    progress = progress or Progress(told=told)
     folder = Path(out)
-    with staged_folder(folder) as part:
-        archive = Archive(part)
+    with told.messages(), new_folder(folder, kind="study", command="run", inputs=inputs_of(config)) as workspace:
+        archive = Archive(workspace.path, workspace)
         with progress.verb("read", "files to cohort and moments"):
             read_archive(config, archive, progress)
         progress.say(f"            {describe(archive.cohort)}")

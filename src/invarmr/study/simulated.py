@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from invarmr.errors import InputError, first_few
+from invarmr.archive.folder import new_folder
 from invarmr.io.plink_writer import write_plink
 from invarmr.simulate.admixture import SimulatedCohort
 
 __all__ = ["write_admixture_study", "write_study_folder"]
-
-_FILES = (
-    "cohort.bed", "cohort.bim", "cohort.fam", "phenotypes.tsv", "instruments.tsv", "truth_samples.tsv", "truth.json",
-    "study.toml",
-)  # fmt: skip
 
 _STUDY = """\
 # A simulated study: admixed people on real genotypes, confounded by ancestry. What is true is in truth.json.
@@ -65,7 +58,7 @@ def write_admixture_study(cohort: SimulatedCohort, out: Path | str, *, overwrite
     cohort
         Simulated cohort.
     out
-        Folder to make. One that holds nothing but an earlier simulated study is replaced.
+        Folder to make. One that an earlier simulation wrote, and nobody touched since, is replaced.
     overwrite
         Write into a folder that holds other files too; those stay as they are.
 
@@ -79,22 +72,19 @@ def write_admixture_study(cohort: SimulatedCohort, out: Path | str, *, overwrite
     InputError
         `out` is a file or cannot be written, or is a folder that holds other files and `overwrite` is false.
     """
-    return write_study_folder(Path(out), _FILES, partial(_write_files, cohort), overwrite=overwrite)
+    return write_study_folder(Path(out), partial(_write_files, cohort), overwrite=overwrite)
 
 
-def write_study_folder(
-    folder: Path, files: Sequence[str], write: Callable[[Path], None], *, overwrite: bool = False
-) -> Path:
+def write_study_folder(folder: Path, write: Callable[[Path], None], *, overwrite: bool = False) -> Path:
     """Make a study folder whole or not at all: `write` fills a folder beside it, which is then renamed.
 
     Parameters
     ----------
     folder
         Folder to make.
-    files
-        Names that `write` may make, `study.toml` among them; a folder that holds nothing else is replaced.
+        One that an earlier simulation wrote, and nobody touched since, is replaced.
     write
-        Writes the files into the folder it is given.
+        Writes the files, `study.toml` among them, into the folder it is given.
     overwrite
         Write into a folder that holds other files too; those stay as they are.
 
@@ -108,35 +98,9 @@ def write_study_folder(
     InputError
         As `write_admixture_study`.
     """
-    others = _other_files(folder, files)
-    if others and not overwrite:
-        raise InputError(
-            f"{folder} holds files that are not of a simulated study ({first_few(others)}): choose a new folder, "
-            "or overwrite=True to write beside them."
-        )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        hidden = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise InputError(
-            f"{folder} could not be made ({error.strerror}). Choose a folder that can be written."
-        ) from error
-    part = hidden / folder.name
-    try:
-        part.mkdir()
-        write(part)
-        _put(part, folder, files, keep=bool(others))
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+    with new_folder(folder, kind="simulated", command="simulate", beside_others=overwrite) as workspace:
+        write(workspace.path)
     return folder / "study.toml"
-
-
-def _other_files(folder: Path, files: Sequence[str]) -> list[str]:
-    """Names in `folder` that are not of a simulated study."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} must be a folder to write a study into, but is a file.")
-    names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    return [name for name in names if name not in files]
 
 
 def _write_files(cohort: SimulatedCohort, folder: Path) -> None:
@@ -147,18 +111,3 @@ def _write_files(cohort: SimulatedCohort, folder: Path) -> None:
     cohort.truth_samples.write_csv(folder / "truth_samples.tsv", separator="\t")
     (folder / "truth.json").write_text(json.dumps(cohort.truth, indent=2) + "\n", encoding="utf-8")
     (folder / "study.toml").write_text(_STUDY.format(seed=cohort.seed), encoding="utf-8")
-
-
-def _put(part: Path, folder: Path, files: Sequence[str], *, keep: bool) -> None:
-    """Move the finished files into place: by renaming the folder, or file by file beside others' files."""
-    if keep:
-        for name in files:
-            (folder / name).unlink(missing_ok=True)
-        for path in part.iterdir():
-            path.replace(folder / path.name)
-        return
-    if folder.exists():
-        for name in files:
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
-    part.rename(folder)

@@ -14,11 +14,6 @@ from invarmr.study.simulated import write_study_folder
 
 __all__ = ["write_families_study"]
 
-_FILES = (
-    "cohort.bed", "cohort.bim", "cohort.fam", "phenotypes.tsv", "parents.tsv", "instruments.tsv", "truth_samples.tsv",
-    "truth.json", "study.toml",
-)  # fmt: skip
-
 _STUDY = """\
 # A simulated study of families: trios, sibships and single people. What is true is in truth.json.
 [genotypes]
@@ -78,7 +73,7 @@ def write_families_study(cohort: SimulatedFamilies, out: Path | str, *, overwrit
     InputError
         `out` is a file or cannot be written, or is a folder that holds other files and `overwrite` is false.
     """
-    return write_study_folder(Path(out), _FILES, partial(_write_files, cohort), overwrite=overwrite)
+    return write_study_folder(Path(out), partial(_write_files, cohort), overwrite=overwrite)
 
 
 def _write_files(cohort: SimulatedFamilies, folder: Path) -> None:

@@ -15,10 +15,6 @@ from invarmr.study.simulated import write_study_folder
 
 __all__ = ["write_latent_study"]
 
-_FILES = (
-    "phenotypes.tsv", "phenotypes.parquet", "truth_samples.tsv", "latents.tsv", "truth.json", "study.toml",
-)  # fmt: skip
-
 _STUDY = """\
 # A simulated study with latent instruments. What is true is in truth.json, truth_samples.tsv and latents.tsv.
 [phenotypes]
@@ -62,7 +58,7 @@ def write_latent_study(
     sample
         What was drawn.
     out
-        Folder to make. One that holds nothing but an earlier simulated study is replaced.
+        Folder to make. One that an earlier simulation wrote, and nobody touched since, is replaced.
     learner
         `[learn] method` of the study file.
     table
@@ -81,7 +77,7 @@ def write_latent_study(
         As `write_admixture_study`.
     """
     return write_study_folder(
-        Path(out), _FILES, partial(_write_files, sample, learner=learner, table=table), overwrite=overwrite
+        Path(out), partial(_write_files, sample, learner=learner, table=table), overwrite=overwrite
     )
 
 

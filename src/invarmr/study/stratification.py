@@ -135,7 +135,7 @@ def _even_odd(archive: Archive, latent: LatentInstruments | None) -> tuple[Check
     cohort = archive.cohort
     if cohort.instrument_kind != "genotype":
         return ()
-    table = pl.read_csv(archive.folder / "variants.tsv", separator="\t", infer_schema=False).filter(status="kept")
+    table = pl.read_csv(archive.require("variants.tsv"), separator="\t", infer_schema=False).filter(status="kept")
     place = dict(zip(table["variant"], table["chromosome"].fill_null(""), strict=True))
     chromosomes = [place.get(name, "") for name in cohort.instrument_names]
     if cohort.weights is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from invarmr.archive.files import whole_file
+from invarmr.archive.schema import COMPONENTS, DIAGNOSTICS, ESTIMATES
 from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.diagnostics.battery import Diagnostics
@@ -16,11 +20,10 @@ from invarmr.diagnostics.exchangeability import Balance
 from invarmr.diagnostics.sensitivity import DependenceSensitivity
 from invarmr.diagnostics.stability import EnvironmentEstimate
 from invarmr.estimators.estimate import Estimate
-from invarmr.study.layout import whole_file
 
 __all__ = [
     "balance_table",
-    "components_table",
+    "component_table",
     "diagnostics_table",
     "eigenvalue_table",
     "environment_table",
@@ -55,16 +58,15 @@ def estimate_table(estimates: Sequence[Estimate], headline: int, cohort: Cohort,
                 "note": item.note,
             }
             for position, item in enumerate(estimates)
-        ]
+        ],
+        schema=dict(ESTIMATES),
     )
 
 
 def diagnostics_table(diagnostics: Diagnostics) -> pl.DataFrame:
     """`diagnostics.tsv`."""
-    order = ("assumption", "test", "null", "statistic", "df", "p_value", "applies", "conclusion", "reason")
-    schema = dict.fromkeys(order, pl.String) | {"statistic": pl.Float64, "p_value": pl.Float64, "applies": pl.Boolean}
-    rows = [{name: getattr(check, name) for name in order} for check in diagnostics.checks]
-    return pl.DataFrame(rows, schema=schema)
+    rows = [{name: getattr(check, name) for name in DIAGNOSTICS} for check in diagnostics.checks]
+    return pl.DataFrame(rows, schema=dict(DIAGNOSTICS))
 
 
 def environment_table(estimates: Sequence[EnvironmentEstimate]) -> pl.DataFrame:
@@ -144,14 +146,42 @@ def loading_table(latent: LatentInstruments, effect_alleles: Sequence[str]) -> p
     return pl.DataFrame({"variant": list(latent.instrument_names), "effect_allele": alleles, **names})
 
 
-def components_table(cohort: Cohort, *, seed: int, most: int = 3_000) -> pl.DataFrame:
-    """`components.tsv`: the first four principal components of at most `most` people, drawn at random, without ids."""
-    people = np.arange(cohort.n_samples)
-    if len(people) > most:
-        people = np.sort(np.random.default_rng(seed).choice(people, most, replace=False))
-    labels = np.array(cohort.environments)[cohort.environment[people]]
-    scores = {f"PC{k + 1}": cohort.components[people, k] for k in range(min(4, cohort.components.shape[1]))}
-    return pl.DataFrame({"environment": labels, **scores})
+GRID = 40
+"""Cells of each axis."""
+FEWEST_IN_CELL = 5
+"""People in a cell that is told."""
+
+
+def component_table(cohort: Cohort) -> pl.DataFrame:
+    """`components.tsv`: how many people of each environment lie where on the first four principal components.
+
+    A grid of 40 by 40 cells between the extremes of each pair of components; cells of fewer than 5 people are left out,
+    so that the table shows no single person.
+    """
+    labels = np.array(cohort.environments)
+    parts = []
+    for first in range(0, min(4, cohort.components.shape[1]) - 1, 2):
+        scores = cohort.components[:, first : first + 2]
+        low, high = scores.min(axis=0), scores.max(axis=0)
+        width = np.where(high > low, (high - low) / GRID, 1.0)
+        cell = np.clip(((scores - low) / width).astype(np.intp), 0, GRID - 1)
+        rows, counts = np.unique(np.column_stack([cohort.environment, cell]), axis=0, return_counts=True)
+        told = counts >= FEWEST_IN_CELL
+        middle = low + (rows[told, 1:] + 0.5) * width
+        parts.append(
+            pl.DataFrame(
+                {
+                    "environment": labels[rows[told, 0]],
+                    "across": [f"PC{first + 1}"] * len(middle),
+                    "up": [f"PC{first + 2}"] * len(middle),
+                    "x": middle[:, 0],
+                    "y": middle[:, 1],
+                    "n_samples": counts[told].astype(np.int64),
+                },
+                schema=dict(COMPONENTS),
+            )
+        )
+    return pl.concat(parts) if parts else pl.DataFrame(schema=dict(COMPONENTS))
 
 
 def verdict_content(diagnostics: Diagnostics, latent: LatentInstruments | None) -> dict[str, Any]:
@@ -180,8 +210,7 @@ def verdict_content(diagnostics: Diagnostics, latent: LatentInstruments | None) 
 def write_instruments(path: Path, cohort: Cohort, latent: LatentInstruments) -> None:
     """`instruments.parquet`: sample id, environment, fold and every latent instrument, written block by block."""
     labels = np.array(cohort.environments)
-    parts = path.with_name(f".{path.name}.parts")
-    parts.mkdir()
+    parts = Path(tempfile.mkdtemp(prefix=".invarmr-", dir=path.parent))
     try:
         for number, block in enumerate(cohort.blocks()):
             values = ((cohort.instruments.read(block) - latent.center) @ latent.loadings).astype(np.float32)
@@ -197,6 +226,4 @@ def write_instruments(path: Path, cohort: Cohort, latent: LatentInstruments) -> 
         with whole_file(path) as temporary:
             pl.scan_parquet(sorted(parts.glob("*.parquet"))).sink_parquet(temporary, compression="zstd")
     finally:
-        for file in parts.glob("*"):
-            file.unlink()
-        parts.rmdir()
+        shutil.rmtree(parts, ignore_errors=True)

@@ -10,6 +10,9 @@ from typing import Any
 import polars as pl
 
 from invarmr import __version__
+from invarmr.archive.disclosure import Disclosure
+from invarmr.archive.files import write_json, write_table, write_text
+from invarmr.archive.folder import new_folder
 from invarmr.data.harmonised import HarmonisedStatistics
 from invarmr.data.summary_statistics import SummaryStatistics
 from invarmr.diagnostics.summary.battery import sensitivity
@@ -19,11 +22,10 @@ from invarmr.estimators.summary.base import SummaryEstimator
 from invarmr.estimators.summary.table import COLUMNS, DEFAULT_METHODS, mr_details, resolve_methods
 from invarmr.genetics.clumping import TWO_SAMPLE_MR, ClumpSettings, clump
 from invarmr.genetics.harmonise import HarmoniseMode, harmonise
-from invarmr.io.plink import open_genotypes
+from invarmr.io.plink import genotype_files, open_genotypes
 from invarmr.io.summary_statistics import read_summary_statistics
 from invarmr.provenance import describe_run
-from invarmr.report.two_sample import write_two_sample_report
-from invarmr.study.layout import staged_folder, write_json, write_table
+from invarmr.report.two_sample import two_sample_page
 from invarmr.study.within_family import WithinFamily, compare_within_family
 
 __all__ = ["TwoSampleSettings", "TwoSampleStudy", "two_sample_study", "write_two_sample_study"]
@@ -55,6 +57,8 @@ class TwoSampleSettings:
         Drop variants that explain more of the outcome than of the exposure.
     report
         Also draw the page.
+    smallest_count
+        Mask counts of people below it.
     seed
         Of the bootstraps.
     """
@@ -70,6 +74,7 @@ class TwoSampleSettings:
     overlap: float | None = None
     steiger: bool = False
     report: bool = True
+    smallest_count: int | None = None
     seed: int = 1
 
 
@@ -217,33 +222,40 @@ def write_two_sample_study(
     within: WithinFamily | None = None,
 ) -> TwoSampleStudy:
     """Read two files, run the study, and write its tables, `provenance.json` and `report.html`, all or nothing."""
-    population = (
-        read_summary_statistics(exposure, name=exposure_name),
-        read_summary_statistics(outcome, name=outcome_name),
-    )
-    study = two_sample_study(*population, settings)
-    if within is not None:
-        kept = study.harmonised.filter(pl.col("mr_keep") & pl.col("id.exposure").is_in(population[0].ids))["SNP"]
-        table = compare_within_family(
-            kept, population, within, settings.methods, mode=settings.mode, seed=settings.seed
+    inputs = [
+        exposure,
+        outcome,
+        *(() if within is None else within.files),
+        *([] if settings.clump is None else genotype_files(settings.clump)),
+    ]
+    with new_folder(out, kind="two-sample", command="mr", inputs=inputs) as workspace:
+        population = (
+            read_summary_statistics(exposure, name=exposure_name),
+            read_summary_statistics(outcome, name=outcome_name),
         )
-        study = replace(study, within_family=table)
-    with staged_folder(out) as part:
-        write_table(part / "harmonised.tsv", study.harmonised)
-        write_table(part / "sensitivity.tsv", study.sensitivity)
+        study = two_sample_study(*population, settings)
+        if within is not None:
+            kept = study.harmonised.filter(pl.col("mr_keep") & pl.col("id.exposure").is_in(population[0].ids))["SNP"]
+            table = compare_within_family(
+                kept, population, within, settings.methods, mode=settings.mode, seed=settings.seed
+            )
+            study = replace(study, within_family=table)
+        told = Disclosure(settings.smallest_count)
+        tables = {
+            "harmonised.tsv": study.harmonised,
+            "sensitivity.tsv": study.sensitivity,
+            "mr.tsv": study.estimates,
+            "details.tsv": study.details,
+        }
         if study.clumping is not None:
-            write_table(part / "clumping.tsv", study.clumping)
-        else:
-            (out / "clumping.tsv").unlink(missing_ok=True)
+            tables["clumping.tsv"] = study.clumping
         if study.within_family is not None:
-            write_table(part / "within_family.tsv", study.within_family)
-        else:
-            (out / "within_family.tsv").unlink(missing_ok=True)
-        write_table(part / "mr.tsv", study.estimates)
-        write_table(part / "details.tsv", study.details)
-        write_json(part / "provenance.json", _provenance(settings, study, [exposure, outcome]))
+            tables["within_family.tsv"] = study.within_family
+        for name, table in tables.items():
+            write_table(workspace.path / name, told.frame(table))
+        write_json(workspace.path / "provenance.json", _provenance(settings, study, [exposure, outcome]))
         if settings.report:
-            write_two_sample_report(part)
+            write_text(workspace.path / "report.html", two_sample_page(workspace.path))
     return study
 
 

@@ -43,6 +43,8 @@ class WithinFamily:
         Of the two estimates, from -1 to 1 (not included); None: from `overlap`.
     overlap
         Share of the within-family study's people who are in the population study; None: not known.
+    files
+        Where they were read from.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class WithinFamily:
     outcome: SummaryStatistics
     correlation: float | None = None
     overlap: float | None = None
+    files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.correlation is not None and self.overlap is not None:
@@ -75,7 +78,7 @@ def read_within_family(
 ) -> WithinFamily:
     """Read the within-family associations of exposure and outcome."""
     exposure, outcome = (read_summary_statistics(path) for path in files)
-    return WithinFamily(exposure, outcome, correlation, overlap)
+    return WithinFamily(exposure, outcome, correlation, overlap, files)
 
 
 def compare_within_family(
