@@ -43,3 +43,10 @@ def test_family_ids_with_spaces_are_refused(cohort, tmp_path):
     odd = cohort.pedigree.with_columns(pl.lit("a b").alias("FID"))
     with pytest.raises(InputError, match="family must be ids without white space"):
         write_plink(tmp_path / "x", cohort.calls, cohort.variants, cohort.pedigree["IID"].to_list(), family=odd)
+
+
+def test_without_trios_no_parents_are_named(tmp_path):
+    design = FamiliesDesign(n_samples=300, n_instruments=10, n_outcome_variants=10, n_variants=30, trios=0.0)
+    study = write_families_study(simulate_families(design, seed=2), tmp_path / "study")
+    assert "parents" not in study.read_text()
+    assert not (study.parent / "parents.tsv").exists()

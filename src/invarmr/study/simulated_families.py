@@ -33,8 +33,7 @@ variants = "instruments.tsv"
 [families]
 pedigree = "cohort.fam"
 sibship = "sibship"
-parents = "parents.tsv"
-
+{parents}
 [learn]
 method = "stationary"
 
@@ -88,6 +87,9 @@ def _write_files(cohort: SimulatedFamilies, folder: Path) -> None:
         "truth_samples": cohort.truth_samples,
     }
     for name, table in tables.items():
+        if table.height == 0:  # no trios, no parents
+            continue
         table.write_csv(folder / f"{name}.tsv", separator="\t", null_value="NA")
     (folder / "truth.json").write_text(json.dumps(cohort.truth, indent=2) + "\n", encoding="utf-8")
-    (folder / "study.toml").write_text(_STUDY.format(seed=cohort.seed), encoding="utf-8")
+    parents = 'parents = "parents.tsv"\n' if cohort.parents.height else ""
+    (folder / "study.toml").write_text(_STUDY.format(seed=cohort.seed, parents=parents), encoding="utf-8")
