@@ -12,6 +12,7 @@ Zeger (1986), Biometrika 73:13.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,9 +86,9 @@ def influence(design: IVDesign, estimator: KClass, group: IntArray, *, n_groups:
     H = parts.projected[1, 1] - a * parts.total[1, 1]
     size = int(group.max()) + 1 if n_groups is None else n_groups
     sums = np.zeros(size)
-    coefficients = parts.whitened @ of_x
-    for z, pair, rows in design.residual_rows():
-        psi = (pair @ contrast) * (z @ coefficients - a * (pair @ of_x)) / H
+    for values, rows in _combinations(design, parts.whitener @ (parts.whitened @ of_x)):
+        pair = values[:, 1:]
+        psi = (pair @ contrast) * (values[:, 0] - a * (pair @ of_x)) / H
         sums += np.bincount(group[rows], weights=psi, minlength=size)
     groups = len(np.unique(group))
     if groups < 2:
@@ -105,3 +106,22 @@ def influence(design: IVDesign, estimator: KClass, group: IntArray, *, n_groups:
         ),
         read_only(sums),
     )
+
+
+def _combinations(design: IVDesign, fitted: FloatArray) -> Iterator[tuple[FloatArray, IntArray]]:
+    """Rows in blocks, given the controls: one combination of the instruments, then (Y, D); and the samples' indices.
+
+    Three columns instead of all instruments: a pass costs little more than reading.
+    """
+    if design.cohort is None:
+        raise InputError("Contributions need the rows of the cohort, but the design was built from moments alone.")
+    c, k = design.n_columns
+    mapping, coefficients = design.mapping, design.crossproduct[1]
+    wanted = np.zeros((k + 2, 3))
+    wanted[:k, 0], wanted[k, 1], wanted[k + 1, 2] = fitted, 1.0, 1.0
+    directions = (mapping[:, c:] - mapping[:, :c] @ coefficients) @ wanted
+    fixed = design.environment_effects
+    center = (design.moments.mean if fixed else design.moments.grand_mean()[None, :]) @ directions
+    for block in design.cohort.blocks():
+        codes = design.cohort.environment[block] if fixed else np.zeros(len(block), dtype=np.intp)
+        yield design.cohort.rows(block) @ directions - center[codes], block
