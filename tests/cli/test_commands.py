@@ -6,21 +6,19 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
 from invarmr import __version__
+from invarmr.archive.files import write_json, write_table
+from invarmr.archive.folder import seal
 from invarmr.cli import main
 from invarmr.cli.outcome import finish
 from invarmr.cli.table import print_estimates
 from invarmr.data.latent_instruments import Verdict
-from invarmr.errors import InputError
-from invarmr.study.layout import staged_folder, write_table
 
 SIZES = ("--n-samples", "1200", "--n-instruments", "20", "--n-variants", "200")
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -120,9 +118,12 @@ def test_help_loads_nothing_heavy(tmp_path):
         (["simulate", "admixture", "--out", "out", "--n-samples", "10"], "n_samples must be at least 40"),
         (["simulate", "admixture", "--out", "out", "--outcome", "survival"], "Choose from"),
         (["simulate", "admixture", "--out", "study.toml", *SIZES], "is a file"),
-        (["simulate", "admixture", "--out", "study.toml/out", *SIZES], "could not be made"),
+        (
+            ["simulate", "admixture", "--out", "study.toml/out", *SIZES],
+            "nothing can be written there (Not a directory)",
+        ),
         (["demo", "--out", "out", "--seed", "-1"], "seed must be"),
-        (["learn", "nowhere"], "run `invarmr read` on it first"),
+        (["learn", "nowhere"], "nowhere: the folder of a finished run was required"),
         (["report", "nowhere"], "nowhere: the folder of a finished run was required"),
         (["report", ".", "--smallest-count", "1"], "smallest_count must be 2 or more"),
     ],
@@ -231,6 +232,7 @@ def test_exit_status_of_a_verdict(tmp_path, capsys, verdict, status):
     assert finish(tmp_path, Verdict(verdict, ("why",)), quiet=True) == status
     assert capsys.readouterr().out == f"{tmp_path / 'report.html'}\n"
     write_table(tmp_path / "estimates.tsv", estimates())
+    write_json(tmp_path / "verdict.json", {"reasons": ["why"]})
     assert finish(tmp_path, Verdict(verdict, ("why",)), quiet=False) == status
     printed = capsys.readouterr().out
     assert f"verdict: {verdict}\n  why" in printed
@@ -269,6 +271,7 @@ def test_an_interrupt_leaves_nothing(study, tmp_path):
         if name == "earlier":
             out.mkdir(parents=True)
             (out / "estimates.tsv").write_text("before")
+            seal(out, kind="study")
         process = subprocess.Popen(
             [sys.executable, "-c", code, "run", str(study), "--out", str(out), "--quiet"],
             env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -282,7 +285,8 @@ def test_an_interrupt_leaves_nothing(study, tmp_path):
         assert process.returncode == 130, message
         assert message == "interrupted; nothing half written was left\n"
     assert not (tmp_path / "fresh").exists()
-    assert [path.name for path in out.iterdir()] == ["estimates.tsv"]
+    assert sorted(path.name for path in out.iterdir()) == ["estimates.tsv", "manifest.json"]
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert (out / "estimates.tsv").read_text() == "before"
 
 
@@ -315,26 +319,6 @@ def test_a_reader_that_has_read_enough(study, tmp_path):
     assert (tmp_path / "study" / "study.toml").exists()
 
 
-def test_an_interrupt_while_moving_into_place_waits(tmp_path, monkeypatch):
-    out = tmp_path / "out"
-    move = Path.replace
-
-    def interrupted(path, target):
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.01)
-        return move(path, target)
-
-    def stage():
-        with staged_folder(out) as part:
-            (part / "estimates.tsv").write_text("whole")
-            (part / "verdict.json").write_text("{}")
-            monkeypatch.setattr(Path, "replace", interrupted)
-
-    with pytest.raises(KeyboardInterrupt):
-        stage()
-    assert sorted(path.name for path in out.iterdir()) == ["estimates.tsv", "verdict.json"]
-
-
 def test_a_run_in_a_thread(study, tmp_path):
     """Signals belong to the main thread; a run in another one does without."""
     from threading import Thread
@@ -353,21 +337,6 @@ def test_progress_on_a_terminal(tmp_path, monkeypatch, capsys):
 
     assert list(Progress(quiet=False).track([1, 2, 3], "moments")) == [1, 2, 3]
     assert "moments" in capsys.readouterr().err
-
-
-def test_a_staged_folder_that_fails(tmp_path):
-    def fail(out):
-        with staged_folder(out) as part:
-            (part / "estimates.tsv").write_text("half")
-            raise InputError("no")
-
-    with pytest.raises(InputError):
-        fail(tmp_path / "a" / "b")
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / "c").mkdir()
-    with pytest.raises(InputError):
-        fail(tmp_path / "c")
-    assert list((tmp_path / "c").iterdir()) == []
 
 
 def test_an_interrupt_in_this_process(invarmr, study, tmp_path, monkeypatch):

@@ -36,7 +36,15 @@ def test_tables_and_a_page_are_written_and_the_estimates_printed(
 ):
     out = tmp_path / "out"
     assert mr(*files, out=out) == 0
-    tables = ["details.tsv", "harmonised.tsv", "mr.tsv", "provenance.json", "report.html", "sensitivity.tsv"]
+    tables = [
+        "details.tsv",
+        "harmonised.tsv",
+        "manifest.json",
+        "mr.tsv",
+        "provenance.json",
+        "report.html",
+        "sensitivity.tsv",
+    ]
     assert sorted(path.name for path in out.iterdir()) == tables
     table = pl.read_csv(out / "mr.tsv", separator="\t")
     assert table["method"].to_list()[2] == "Inverse variance weighted"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import invarmr
+from invarmr.archive.schema import FILES
 from invarmr.study.config import StudyConfig
-from invarmr.study.layout import OUTPUTS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -85,7 +85,7 @@ def test_every_name_of_the_front_door_has_an_entry():
 
 def test_every_output_is_in_the_archive_page():
     page = read(DOCS / "archive.md")
-    assert [name for names in OUTPUTS.values() for name in names if f"`{name}`" not in page] == []
+    assert [name for name in FILES if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("page", METHOD_PAGES, ids=lambda page: page.stem)

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from invarmr.archive.folder import seal
+
 SITES = ("Accra", "Boston", "Chennai", "Oslo")
 ESTIMATE_COLUMNS = [
     "method", "instruments", "exposure", "outcome", "estimate", "std_error", "ci_lower", "ci_upper", "p_value",
@@ -101,13 +103,16 @@ def write_eigenvalues(folder, rng, *, kept, total):
     write_tsv(folder / "eigenvalues.tsv", ["direction", "eigenvalue", "kept"], rows)
 
 
-def write_components(folder, rng, *, people):
+def write_components(folder, rng, *, cells):
     centres = rng.standard_normal((len(SITES), 4)) * (1.6, 1.1, 0.5, 0.3)
     rows = []
-    for _ in range(people):
+    for _ in range(cells):
         site = rng.integers(len(SITES))
-        rows.append((SITES[site], *(centres[site] + rng.standard_normal(4) * (0.6, 0.5, 0.5, 0.5)).round(5).tolist()))
-    write_tsv(folder / "components.tsv", ["environment", "PC1", "PC2", "PC3", "PC4"], rows)
+        place = (centres[site] + rng.standard_normal(4) * (0.6, 0.5, 0.5, 0.5)).round(5).tolist()
+        rows.append((SITES[site], "PC1", "PC2", *place[:2], int(rng.integers(5, 60))))
+        rows.append((SITES[site], "PC3", "PC4", *place[2:], int(rng.integers(5, 60))))
+    rows.sort(key=lambda row: row[1])
+    write_tsv(folder / "components.tsv", ["environment", "across", "up", "x", "y", "n_samples"], rows)
 
 
 def write_variants(folder, rng, *, kept, dropped):
@@ -143,42 +148,42 @@ def write_stratification(folder, rng):
               "2,000 people; most with PC8")]  # fmt: skip
     columns = ["instruments", "against", "test", "statistic", "df", "p_value", "share", "chance", "n_samples", "reason"]
     write_tsv(folder / "stratification.tsv", columns, joint)
-    numbers = ["estimate", "std_error", "ci_lower", "ci_upper"]
+    numbers = ["estimate", "std_error", "ci_lower", "ci_upper", "p_value", "level"]
+    strength = ["n_samples", "n_instruments", "first_stage_f"]
 
-    def around(value, error):
-        return (value, error, value - 1.96 * error, value + 1.96 * error)
+    def around(value, error, p=1e-9):
+        return (value, error, value - 1.96 * error, value + 1.96 * error, p, 0.95)
 
     curve = [("none", "OLS", 1.2), ("observed", "2SLS", 1.3), ("observed", "LIML", 1.35),
              ("observed+environment", "LIML", 0.7), ("learned", "LIML", 0.5)]  # fmt: skip
     rows = [
-        (k, name, method, *around(0.5 + (value - 0.5) * 0.5**k, 0.02), 30.0)
+        (k, name, method, *around(0.5 + (value - 0.5) * 0.5**k, 0.02), 19_960, 197, 30.0)
         for name, method, value in curve
         for k in range(5)
     ]
-    write_tsv(
-        folder / "component_counts.tsv", ["n_components", "instruments", "method", *numbers, "first_stage_f"], rows
-    )
+    write_tsv(folder / "component_counts.tsv", ["n_components", "instruments", "method", *numbers, *strength], rows)
     meta = [
-        (name, model, *around(value, 0.03), 1e-60, 4, q, 3, 0.4, 0.0, 0.0)
+        (name, model, *around(value, 0.03, 1e-60), 4, q, 3, 0.4, 0.0, 0.0)
         for name, value, q in (("learned", 0.51, 2.9), ("observed", 0.9, 119.0))
         for model in ("fixed", "random")
     ]
     write_tsv(
         folder / "meta_analysis.tsv",
-        ["instruments", "model", *numbers, "p_value", "n_environments", "q", "q_df", "q_p_value", "i2", "tau2"],
+        ["instruments", "model", *numbers, "n_environments", "q", "q_df", "q_p_value", "i2", "tau2"],
         meta,
     )
     controls = [
-        (name, role, label, "OLS" if label == "none" else "LIML", *around(value, 0.02), 0.4, n,
-         None if label == "none" else 31.0, None if label == "none" else 1.1, None if label == "none" else "197, 19800",
+        (name, role, label, "OLS" if label == "none" else "LIML", *around(value, 0.02, 0.4), n,
+         0 if label == "none" else 197, None if label == "none" else 31.0, None if label == "none" else 1.1,
+         None if label == "none" else "197, 19800",
          None if label == "none" else 0.31, label == "learned")
         for name, role, n in (("tanning", "outcome", 19_943), ("birth order", "exposure", 19_960))
         for label, value in (("none", 0.7), ("observed", 0.9), ("learned", 0.01))
     ]  # fmt: skip
     write_tsv(
         folder / "negative_controls.tsv",
-        ["control", "role", "instruments", "method", *numbers, "p_value", "n_samples", "first_stage_f", "joint_f",
-         "joint_df", "joint_p_value", "headline"],
+        ["control", "role", "instruments", "method", *numbers, *strength, "joint_f", "joint_df",
+         "joint_p_value", "headline"],
         controls,
     )  # fmt: skip
     values = np.linspace(0.35, 0.65, 61)
@@ -301,7 +306,7 @@ def identified(folder):
     write_balance(folder, rng, observed=200, learned=197, shift=0.06)
     write_sensitivity(folder, centre=0.5, error=0.027)
     write_eigenvalues(folder, rng, kept=197, total=200)
-    write_components(folder, rng, people=3000)
+    write_components(folder, rng, cells=300)
     write_variants(folder, rng, kept=200, dropped=9)
     write_loadings(folder, rng, variants=200, latent=197)
     write_stratification(folder, rng)
@@ -395,6 +400,7 @@ def archive_of(tmp_path) -> Callable[[str], Path]:
         folder = tmp_path / status.replace(" ", "-")
         folder.mkdir()
         STUDIES[status](folder)
+        seal(folder, kind="study")
         return folder
 
     return build

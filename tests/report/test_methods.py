@@ -4,16 +4,16 @@ import json
 
 import pytest
 
+from invarmr.archive.disclosure import Disclosure
 from invarmr.report.archive import read_archive
 from invarmr.report.methods import methods_text, references
-from invarmr.report.numbers import Counts
 
 
 def learned_by(folder, **changes):
     """The paragraph about learning after some keys of `verdict.json` are changed."""
     path = folder / "verdict.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-    return methods_text(read_archive(folder), counts=Counts())[1]
+    return methods_text(read_archive(folder), counts=Disclosure())[1]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_nothing_is_undone_where_the_mixture_is_linear(archive_of, changes):
 
 def test_every_work_that_is_cited_is_listed_and_no_other(archive_of):
     archive = read_archive(archive_of("identified"))
-    text = " ".join(methods_text(archive, counts=Counts()))
+    text = " ".join(methods_text(archive, counts=Disclosure()))
     listed = references(archive)
     assert "Hara et al., 2012" in text
     assert any(reference.startswith("Hara S") for reference in listed)

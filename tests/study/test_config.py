@@ -147,7 +147,11 @@ def test_settings_are_frozen_and_survive_json(tmp_path):
             'bootstrap takes the network of "flow" as known',
         ),
         ('exposure = "x"', "exposure = 5", "[phenotypes] exposure must be text in quotation marks, but is 5"),
-        ('path = "p.tsv"', "path = 5", "[phenotypes] path must be text in quotation marks, but is 5"),
+        (
+            'path = "p.tsv"',
+            "path = 5",
+            '[phenotypes] path must be text in quotation marks or a list, such as ["age", "sex"], but is 5',
+        ),
         ('exposure = "x"', 'exposure = ""', '[phenotypes] exposure must be a name, not empty, but is ""'),
         (
             'exposure = "x"',

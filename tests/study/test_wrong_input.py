@@ -44,7 +44,7 @@ BY_TABLE = {
     ),
     "environment missing": (
         lambda s: s.change(site=pl.when(pl.col("IID") == "P0003").then(None).otherwise("site")),
-        ["environment (site) must be known", "1 of 900", "first lines: 5"],
+        ["environment (site) must be known", "1 of 900", "(P0003)"],
     ),
     "no overlap": (
         lambda s: s.change(IID="x" + pl.col("IID")),
@@ -191,10 +191,21 @@ def test_blank_environment_in_parquet(small_study, refused, bad):
 
 def test_a_heap_of_plinks_missing_code_is_refused() -> None:
     from invarmr.errors import InputError
-    from invarmr.study.phenotypes import _check_plink_code
+    from invarmr.study.number_columns import as_number
 
-    values = pl.Series("ldl", [3.1, 2.7, -9.0, 3.3, -9.0, 2.9])
+    def read(values, *, plink=False, codes=None):
+        return as_number(pl.Series("ldl", values), "p.tsv", codes, plink=plink, covariate=False)
+
+    heap = [3.1, 2.7, -9.0, 3.3, -9.0, 2.9]
     with pytest.raises(InputError, match=r'2 values of ldl are -9, .* missing_codes = \["-9"\]'):
-        _check_plink_code(values, "p.tsv")
-    _check_plink_code(pl.Series("x", [-9.0, -8.5, -9.0, -9.5]), "p.tsv")  # among its like
-    _check_plink_code(pl.Series("x", [-9.0, 3.0, 2.9]), "p.tsv")  # one value is no heap
+        read(heap)
+    assert read([-9.0, -8.5, -9.0, -9.5])[0].null_count() == 0  # among its like
+    assert read([-9.0, 3.0, 2.9])[0].null_count() == 0  # one value is no heap
+    column, said = read(heap, plink=True)
+    assert column.to_list() == [3.1, 2.7, None, 3.3, None, 2.9]
+    assert [(item.n_samples, item.reason) for item in said] == [(2, "-9 read as missing in ldl, as PLINK has it")]
+    assert read([1.0, -9.0, 2.0, 1.0], plink=True)[0].to_list() == [1.0, None, 2.0, 1.0]
+    with pytest.raises(InputError, match=r"its other values .-9.5 to -8.5. are near it"):
+        read([-9.0, -8.5, -9.5], plink=True)
+    assert read(heap, plink=True, codes=())[0].null_count() == 0  # the study file decides
+    assert read(heap, codes=("-9",))[0].null_count() == 2

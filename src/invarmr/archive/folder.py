@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import json
 import os
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ from pathlib import Path
 
 from invarmr import __version__
 from invarmr.archive.lock import locked, private_folder, sweep
-from invarmr.archive.manifest import MANIFEST, Entry, Kind, Manifest, digest, foreign, nested, verify
+from invarmr.archive.manifest import MANIFEST, Entry, Kind, Manifest, digest, foreign, nested, shown, verify
 from invarmr.archive.swap import put, recover
 from invarmr.errors import InputError, first_few
 
@@ -47,7 +49,6 @@ class Workspace:
     out: Path
     kind: Kind
     command: str
-    run: str
     previous: Manifest | None = None
     people: set[str] = field(default_factory=set)
     carried: dict[str, Entry] = field(default_factory=dict)
@@ -69,7 +70,8 @@ class Workspace:
             name = str(path.relative_to(self.path))
             if path.is_file() and name != MANIFEST:
                 files[name] = self._entry(name, digest(path))
-        return Manifest(self.kind, self.run, __version__, files)
+        content = json.dumps([self.kind, __version__, *((name, entry.sha256) for name, entry in files.items())])
+        return Manifest(self.kind, hashlib.sha256(content.encode()).hexdigest()[:32], __version__, files)
 
     def _entry(self, name: str, sha256: str) -> Entry:
         before = self.carried.get(name)
@@ -109,9 +111,7 @@ def new_folder(
         with locked(folder):
             previous = _replaceable(folder, kind, beside_others=beside_others)
             sweep(folder)
-            workspace = Workspace(
-                private_folder(folder), folder, kind, command, uuid.uuid4().hex, previous, beside_others=beside_others
-            )
+            workspace = Workspace(private_folder(folder), folder, kind, command, previous, beside_others=beside_others)
             with _committed(workspace):
                 yield workspace
     finally:
@@ -134,7 +134,7 @@ def changed_folder(folder: Path | str, *, kind: Kind, command: str) -> Iterator[
     with opened_folder(place, kind=kind) as manifest:
         _refuse(place, foreign(place, manifest))
         sweep(place)
-        workspace = Workspace(private_folder(place), place, kind, command, manifest.run, manifest)
+        workspace = Workspace(private_folder(place), place, kind, command, manifest)
         workspace.carried = dict(manifest.files)
         workspace.people = {name for name, entry in manifest.files.items() if entry.people}
         with _committed(workspace):
@@ -155,14 +155,17 @@ def opened_folder(folder: Path | str, *, kind: Kind) -> Iterator[Manifest]:
     """
     place = _resolved(folder)
     if not place.is_dir():
-        raise InputError(f"{folder}: the folder of a finished run was required, but there is none. Check the path.")
+        raise InputError(
+            f"{shown(place)}: the folder of a finished run was required, but there is none. Check the path."
+        )
     with locked(place):
         recover(place)
         manifest = Manifest.read(place)
         if manifest is None or manifest.kind != kind:
             what = f"has no {MANIFEST}" if manifest is None else f"was written by `invarmr {_COMMANDS[manifest.kind]}`"
             raise InputError(
-                f"{folder} {what}: a folder that `invarmr {_COMMANDS[kind]}` wrote was required. Check the path, or "
+                f"{shown(place)} {what}: a folder that `invarmr {_COMMANDS[kind]}` wrote was required. Check "
+                "the path, or "
                 "run it again into a new folder."
             )
         verify(place, manifest)
@@ -179,7 +182,7 @@ def seal(folder: Path, *, kind: Kind, command: str = "seal", people: Iterable[st
     kind, command, people
         As for a workspace.
     """
-    workspace = Workspace(folder, folder, kind, command, uuid.uuid4().hex, people=set(people))
+    workspace = Workspace(folder, folder, kind, command, people=set(people))
     manifest = workspace.manifest()
     (folder / MANIFEST).unlink(missing_ok=True)
     (folder / MANIFEST).write_text(manifest.text(), encoding="utf-8")
@@ -206,6 +209,19 @@ def _committed(workspace: Workspace) -> Iterator[None]:
         shutil.rmtree(workspace.path, ignore_errors=True)
 
 
+def _begun(folder: Path, kind: Kind, command: str, *, beside_others: bool) -> Workspace:
+    """A workspace for a folder that may be made or replaced."""
+    try:
+        previous = _replaceable(folder, kind, beside_others=beside_others)
+        sweep(folder)
+        return Workspace(private_folder(folder), folder, kind, command, previous, beside_others=beside_others)
+    except OSError as error:
+        raise InputError(
+            f"--out {shown(folder)}: nothing can be written there ({error.strerror}). Choose a folder that "
+            "can be written."
+        ) from error
+
+
 def _set_modes(workspace: Workspace, manifest: Manifest) -> None:
     """Files about people: for their owner alone; the folder: as it was, or as any new folder."""
     for name, entry in manifest.files.items():
@@ -222,7 +238,7 @@ def _replaceable(folder: Path, kind: Kind, *, beside_others: bool) -> Manifest |
     if not os.path.lexists(folder):
         return None
     if not folder.is_dir():
-        raise InputError(f"--out must be a folder, but {folder} is a file. Choose another name.")
+        raise InputError(f"--out must be a folder, but {shown(folder)} is a file. Choose another name.")
     recover(folder)
     manifest = Manifest.read(folder)
     if not beside_others:
@@ -231,7 +247,8 @@ def _replaceable(folder: Path, kind: Kind, *, beside_others: bool) -> Manifest |
         return None
     if manifest.kind != kind:
         raise InputError(
-            f"{folder} holds what `invarmr {_COMMANDS[manifest.kind]}` wrote, which `invarmr {_COMMANDS[kind]}` does "
+            f"{shown(folder)} holds what `invarmr {_COMMANDS[manifest.kind]}` wrote, which `invarmr "
+            f"{_COMMANDS[kind]}` does "
             "not replace. Choose a new folder."
         )
     verify(folder, manifest)
@@ -241,7 +258,8 @@ def _replaceable(folder: Path, kind: Kind, *, beside_others: bool) -> Manifest |
 def _refuse(folder: Path, strangers: list[str]) -> None:
     if strangers:
         raise InputError(
-            f"{folder} holds files that invarmr did not write there ({first_few(strangers)}), and could mix them with "
+            f"{shown(folder)} holds files that invarmr did not write there ({first_few(strangers)}), and "
+            "could mix them with "
             "its own. Choose a new or empty folder, or move them away."
         )
 
@@ -253,7 +271,8 @@ def _check_inputs(folder: Path, inputs: Iterable[Path]) -> None:
         holder = next((parent for parent in (place, *place.parents) if parent in own), None)
         if holder == folder:
             raise InputError(
-                f"{path} is an input and lies in --out {folder}, where it could be replaced. Choose another folder."
+                f"{path} is an input and lies in --out {shown(folder)}, where it could be replaced. Choose "
+                "another folder."
             )
 
 
@@ -261,11 +280,14 @@ def _make_parents(folder: Path) -> list[Path]:
     """Make the folders that lead to `folder`; those that had to be made, the innermost first."""
     missing = [parent for parent in folder.parents if not parent.exists()]
     try:
+        if not folder.parents[len(missing)].is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         _remove_empty(missing)
         raise InputError(
-            f"--out {folder}: nothing can be written there ({error.strerror}). Choose a folder that can be written."
+            f"--out {shown(folder)}: nothing can be written there ({error.strerror}). Choose a folder that "
+            "can be written."
         ) from error
     return missing
 

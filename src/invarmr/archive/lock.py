@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from invarmr.archive.manifest import OWN
+from invarmr.archive.manifest import OWN, Manifest, foreign, shown
 from invarmr.errors import InputError
 
 __all__ = ["locked", "place_for", "private_folder", "sweep"]
@@ -40,7 +40,9 @@ def place_for(out: Path) -> Path:
             and os.access(place, os.W_OK | os.X_OK)
         ):
             return place
-    raise InputError(f"{out}: nothing can be written there (permission denied). Choose a folder that can be written.")
+    raise InputError(
+        f"--out {shown(out)}: nothing can be written there (permission denied). Choose a folder that can be written."
+    )
 
 
 def private_folder(out: Path) -> Path:
@@ -49,12 +51,41 @@ def private_folder(out: Path) -> Path:
 
 
 def sweep(out: Path) -> None:
-    """Remove what killed commands left for `out`; call it under the lock of `out` alone."""
-    for place in (out.parent, out):
+    """Remove what killed commands left for `out` and its neighbours; call it under the lock of `out`."""
+    for place in {out.parent, out}:
         with suppress(OSError):
-            for path in place.glob(f"{_stem(out)}-*"):
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
+            _sweep_stem(place, _stem(out))
+            for lock in place.glob(f"{OWN}*.lock"):
+                _sweep_neighbour(lock, out)
+
+
+def _sweep_neighbour(lock: Path, out: Path) -> None:
+    """Remove what belongs to another folder's lock, if nobody holds it."""
+    if lock.stem == _stem(out):
+        return
+    with suppress(OSError):
+        stream = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _sweep_stem(lock.parent, lock.stem)
+            lock.unlink(missing_ok=True)
+        finally:
+            os.close(stream)
+
+
+def _sweep_stem(place: Path, stem: str) -> None:
+    for path in place.glob(f"{stem}-*"):
+        if path.is_dir() and not path.is_symlink() and not _holds_others(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _holds_others(folder: Path) -> bool:
+    """Whether a folder that was put aside holds something that its manifest does not know."""
+    try:
+        manifest = Manifest.read(folder)
+        return manifest is not None and bool(foreign(folder, manifest))
+    except InputError:
+        return True
 
 
 @contextmanager
@@ -92,7 +123,7 @@ def _acquire(path: Path, out: Path) -> int:
             stream = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise InputError(
-                f"{out} cannot be locked ({error.strerror}). Choose a folder that can be written."
+                f"{shown(out)} cannot be locked ({error.strerror}). Choose a folder that can be written."
             ) from error
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,7 +131,7 @@ def _acquire(path: Path, out: Path) -> int:
             who = _owner(stream)
             os.close(stream)
             raise InputError(
-                f"another command is at work on {out}{who}. Wait until it is done, or choose another folder."
+                f"another command is at work on {shown(out)}{who}. Wait until it is done, or choose another folder."
             ) from error
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(stream), path.lstat()):

@@ -10,13 +10,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from invarmr.errors import InputError, first_few
 
-__all__ = ["MANIFEST", "OWN", "Entry", "Kind", "Manifest", "digest", "foreign", "nested", "verify"]
+__all__ = ["MANIFEST", "OWN", "Entry", "Kind", "Manifest", "digest", "foreign", "nested", "shown", "verify"]
 
 MANIFEST = "manifest.json"
 OWN = ".invarmr-"
@@ -44,7 +45,7 @@ class Manifest:
     kind
         Of result; a command replaces results of its own kind only.
     run
-        Random name of the run that made the folder.
+        Name of this content, from the hashes of its files: two results with one name are the same.
     version
         Of invarmr.
     files
@@ -112,6 +113,13 @@ def _inside(name: str) -> bool:
     return bool(parts) and not Path(name).is_absolute() and ".." not in parts and name != MANIFEST
 
 
+def shown(path: Path) -> str:
+    """A path as a person at this terminal would write it: relative to where they are, if it lies there."""
+    with suppress(OSError, ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a regular file, read in blocks; a link is not followed."""
     found = hashlib.sha256()
@@ -132,7 +140,8 @@ def verify(folder: Path, manifest: Manifest) -> None:
     wrong = [f"{name} {fault}" for name, entry in manifest.files.items() if (fault := _fault(folder / name, entry))]
     if wrong:
         raise InputError(
-            f"{folder} is not as invarmr left it: {first_few(wrong)}. Put the files back, or write into a new folder."
+            f"{shown(folder)} is not as invarmr left it: {first_few(wrong)}. Put the files back, or write "
+            "into a new folder."
         )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from invarmr.archive.manifest import MANIFEST, OWN, Manifest, digest, foreign, nested
+from invarmr.archive.manifest import MANIFEST, OWN, Manifest, digest, foreign, nested, shown
 from invarmr.errors import InputError, first_few
 
 __all__ = ["JOURNAL", "put", "recover", "sync"]
@@ -93,7 +93,8 @@ def _discard(old: Path, out: Path, previous: Manifest | None) -> None:
     aside = _free_name(out.with_name(f"{out.name}-before"))
     os.rename(old, aside)
     raise InputError(
-        f"{out} is done, but while it was made somebody wrote {first_few(strangers)} there: the earlier folder, with "
+        f"{shown(out)} is done, but while it was made somebody wrote {first_few(strangers)} there: the "
+        "earlier folder, with "
         f"these files, is {aside} now."
     )
 
@@ -113,7 +114,7 @@ def _kept_aside(new: Path, out: Path, why: str) -> InputError:
     """Keep a finished result under a free name beside `out`, and say so."""
     aside = _free_name(out.with_name(f"{out.name}-new"))
     os.rename(new, aside)
-    return InputError(f"{out}: {why}. The finished result is {aside}.")
+    return InputError(f"{shown(out)}: {why}. The finished result is {shown(aside)}.")
 
 
 def _free_name(path: Path) -> Path:
@@ -161,7 +162,7 @@ def recover(out: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"{out}: a command was stopped while it put files there, and the rest cannot be moved ({reason}). "
+            f"{shown(out)}: a command was stopped while it put files there, and the rest cannot be moved ({reason}). "
             "Clear the way, and give the command again."
         ) from error
     path.unlink()

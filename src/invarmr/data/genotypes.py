@@ -31,12 +31,15 @@ class GenotypeReader(ABC):
         (whose copies are counted), `other_allele`. Alleles are upper case.
     sample_ids
         (samples,) in file order.
+    family_ids
+        (samples,) family ids beside the sample ids; None where the file has none.
     has_dosages
         Whether calls are dosages (0 to 2, any value) rather than hard calls.
     """
 
     variants: pl.DataFrame
     sample_ids: StrArray
+    family_ids: StrArray | None = None
     has_dosages: bool = False
 
     @abstractmethod

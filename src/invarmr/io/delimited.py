@@ -40,7 +40,9 @@ def existing_file(path: str | Path, what: str) -> Path:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read the whole text of a file, unpacked by its ending (.gz, .zst), every line ended by one newline.
+    """Read the whole text of a file, every line ended by one newline; gzip, bgzip and zstandard are unpacked.
+
+    Packed files are told by their first bytes.
 
     Raises
     ------
@@ -121,12 +123,12 @@ def split_fields(
 
 
 def _unpacked(path: Path) -> bytes:
-    if path.suffix == ".gz":
-        with gzip.open(path, "rb") as file:
-            return file.read()
-    if path.suffix == ".zst":  # polars unpacks zstandard; a separator that occurs nowhere leaves whole lines
-        return "\n".join(_text_columns(path.read_bytes(), "\x01", [0]).to_series(0)).encode()
-    return path.read_bytes()
+    raw = path.read_bytes()
+    if raw.startswith(b"\x1f\x8b") or path.suffix == ".gz":
+        return gzip.decompress(raw)
+    if raw.startswith(b"\x28\xb5\x2f\xfd"):  # polars unpacks it; a separator that occurs nowhere leaves whole lines
+        return "\n".join(_text_columns(raw, "\x01", [0]).to_series(0)).encode()
+    return raw
 
 
 def _text_columns(source: bytes, separator: str, places: list[int]) -> pl.DataFrame:

@@ -23,7 +23,7 @@ from invarmr.data.genotypes import GenotypeReader
 from invarmr.errors import InputError
 from invarmr.io.delimited import existing_file
 from invarmr.io.plink_bed import BedCalls
-from invarmr.io.plink_tables import read_sample_ids, read_variants
+from invarmr.io.plink_tables import read_family_ids, read_sample_ids, read_variants
 
 __all__ = ["PlinkReader", "genotype_files", "open_genotypes"]
 
@@ -163,9 +163,12 @@ def open_genotypes(path: str | Path) -> GenotypeReader:
     variants, sample_ids = read_variants(variant_table), read_sample_ids(sample_table)
     if plink1:
         _check_bed(path, n_variants=variants.height, n_samples=len(sample_ids))
-        return PlinkReader(path, variants, sample_ids, has_dosages=False)
-    has_dosages = _check_pgen(path, variant_table, sample_table, variants.height, len(sample_ids))
-    return PlinkReader(path, variants, sample_ids, has_dosages=has_dosages)
+        reader = PlinkReader(path, variants, sample_ids, has_dosages=False)
+    else:
+        has_dosages = _check_pgen(path, variant_table, sample_table, variants.height, len(sample_ids))
+        reader = PlinkReader(path, variants, sample_ids, has_dosages=has_dosages)
+    reader.family_ids = read_family_ids(sample_table)
+    return reader
 
 
 def genotype_files(path: Path) -> tuple[Path, Path, Path]:

@@ -14,7 +14,7 @@ from invarmr.arrays import StrArray
 from invarmr.errors import InputError, first_few
 from invarmr.io.delimited import existing_file, one_tab_between, read_bytes, split_fields
 
-__all__ = ["read_sample_ids", "read_variants"]
+__all__ = ["read_family_ids", "read_sample_ids", "read_variants"]
 
 BIM_COLUMNS = ("CHROM", "ID", "CM", "POS", "A1", "A2")
 FAM_COLUMNS = ("FID", "IID", "PAT", "MAT", "SEX", "PHENO1")
@@ -108,6 +108,23 @@ def read_sample_ids(path: Path) -> StrArray:
             f"{first_few(repeated)}. Make the ids unique, or remove the repeats with plink2."
         )
     return np.asarray(ids.to_list(), dtype=np.str_)
+
+
+def read_family_ids(path: Path) -> StrArray | None:
+    """Read the family ids (FID) of a .fam or .psam, (samples,), in file order; None for a .psam without them.
+
+    Raises
+    ------
+    InputError
+        As `read_sample_ids`.
+    """
+    text = read_bytes(existing_file(path, "table of samples"))
+    header, first_line, text = _header_and_lines(path, text)
+    columns = FAM_COLUMNS if header is None else header
+    if "FID" not in columns:
+        return None
+    found = split_fields(path, text, columns, keep=("FID",), first_line=first_line, what="table of samples")["FID"]
+    return np.asarray(found.to_list(), dtype=np.str_)
 
 
 def _header_and_lines(path: Path, text: bytes) -> tuple[tuple[str, ...] | None, int, bytes]:

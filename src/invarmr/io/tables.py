@@ -1,9 +1,8 @@
-"""Tables of any kind (.tsv .csv .txt .parquet, pandas, polars) into polars, ids kept as text."""
+"""Tables of any kind (delimited text, parquet, feather, pandas, polars) into polars, ids kept as text."""
 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,14 +12,12 @@ import polars as pl
 
 from invarmr.errors import InputError, first_few
 from invarmr.io.delimited import existing_file, field_counts, one_tab_between, read_bytes
+from invarmr.io.table_format import LEADING_COMMENTS, file_kind, separator_of
 
 __all__ = ["MISSING_CODES", "as_polars", "read_table", "require_columns"]
 
 MISSING_CODES = ("", "NA", "NaN", "nan", ".")
 """What a text table may write for a missing value; -9 is a number unless `missing_codes` says otherwise."""
-
-SEPARATORS = {".tsv": "\t", ".csv": ",", ".txt": None}
-LEADING_COMMENTS = re.compile(rb"\A(?:#(?:#|\w+=)[^\n]*\n)+")
 
 
 def read_table(
@@ -28,19 +25,23 @@ def read_table(
     *,
     string_columns: Collection[str] | Literal["all"] = (),
     missing_codes: Sequence[str] = (),
+    decimal_comma: bool = False,
 ) -> pl.DataFrame:
-    """Read a table with a header line.
+    """Read a table with a header line, whatever the file is called.
 
     Parameters
     ----------
     path
-        .tsv, .csv, .txt (columns separated by any white space), each also as .gz; or .parquet. Leading lines that
-        begin with `##` or `#key=` are comments; a `#` before the first column name (plink2's `#IID`) is dropped.
+        Text, also packed by gzip, bgzip or zstandard; parquet; or feather. All is told by content: columns are
+        separated by tabs, commas, semicolons or any white space (`separator_of`). Leading lines that begin with `##`
+        or `#key=` are comments; a `#` before the first column name (plink2's `#IID`) is dropped.
     string_columns
         Columns kept as text, so that an id 001 does not become 1; "all" keeps every column as text. Names that the
         table does not have are ignored. Other columns become numbers where every value is one.
     missing_codes
         Read as missing besides `MISSING_CODES`, for example ("-9",). NaN is missing.
+    decimal_comma
+        Whether 1,5 is one and a half in a text table; its columns must then not be separated by commas.
 
     Returns
     -------
@@ -50,22 +51,19 @@ def read_table(
     Raises
     ------
     InputError
-        Absent, empty, of unknown ending, without rows, with repeated column names, or with a line that has another
+        Absent, empty, no table, without rows, with repeated column names, or with a line that has another
         number of columns than the header.
     """
     path = existing_file(path, "table")
-    ending = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    if ending == ".parquet" and path.suffix != ".gz":
-        frame = _read_parquet(path, missing_codes)
-        strings = list(frame.columns) if string_columns == "all" else list(string_columns)
+    kind = file_kind(path)
+    if kind == "zip":
+        raise InputError(f"{path}: a table was required, but this is a zip or Excel file. Save it as .tsv or .csv.")
+    if kind in ("parquet", "arrow") or path.suffix == ".parquet":
+        frame = _read_binary(path, missing_codes, arrow=kind == "arrow")
+        strings = list(frame.columns) if string_columns == "all" else list(dict.fromkeys(string_columns))
         frame = frame.with_columns(_as_text(frame[name]) for name in strings if name in frame.columns)
-    elif ending in SEPARATORS:
-        frame = _read_text(path, SEPARATORS[ending], string_columns, (*MISSING_CODES, *missing_codes))
     else:
-        raise InputError(
-            f"{path}: a table must end in {', '.join(SEPARATORS)} (also .gz) or .parquet, but this ends in "
-            f"'{path.suffix}'. Rename or convert it."
-        )
+        frame = _read_text(path, string_columns, (*MISSING_CODES, *missing_codes), decimal_comma=decimal_comma)
     if frame.height == 0:
         raise InputError(f"{path}: the table has a header ({first_few(frame.columns)}) but no rows.")
     return frame.fill_nan(None)
@@ -134,12 +132,20 @@ def require_columns(frame: pl.DataFrame, columns: Sequence[str], path: str | Pat
 
 
 def _read_text(
-    path: Path, separator: str | None, string_columns: Collection[str] | str, missing_codes: Sequence[str]
+    path: Path, string_columns: Collection[str] | str, missing_codes: Sequence[str], *, decimal_comma: bool
 ) -> pl.DataFrame:
     text = read_bytes(path)
+    if text.startswith((b"PAR1", b"ARROW1")):
+        raise InputError(f"{path}: this is a packed parquet or feather file. Unpack it first.")
     comments = LEADING_COMMENTS.match(text)
     skipped = comments.group().count(b"\n") if comments else 0
     text = (text[comments.end() :] if comments else text).removeprefix(b"#")
+    separator = separator_of(text, path.suffix)
+    if separator == "," and decimal_comma:
+        raise InputError(
+            f"{path}: with decimal commas the columns must be separated by tabs, semicolons or blanks, but these are "
+            "separated by commas. Leave decimal_comma out, or write the table again."
+        )
     if separator is None:
         text, separator = one_tab_between(text), "\t"
     header = _header(path, text, separator)
@@ -152,12 +158,16 @@ def _read_text(
             schema_overrides=dict.fromkeys(texts, pl.String),
             null_values=list(missing_codes),
             infer_schema_length=None,
+            decimal_comma=decimal_comma,
         )
     except pl.exceptions.PolarsError as error:
         reason = str(error).split("\n")[0]
         raise InputError(f"{path}: the table could not be read: {reason}. Look for a stray quotation mark.") from error
     frame.columns = [name.strip() for name in frame.columns]
     return frame.with_columns(pl.col(pl.String).str.strip_chars())
+
+
+SEPARATOR_NAMES = {"\t": "tabs or blanks", ",": "commas", ";": "semicolons"}
 
 
 def _header(path: Path, text: bytes, separator: str) -> list[str]:
@@ -179,16 +189,17 @@ def _check_lengths(path: Path, text: bytes, separator: str, width: int, *, first
     if wrong.size:
         lines = [f"line {first_line + row} has {found[row]}" for row in wrong]
         raise InputError(
-            f"{path}: every line must have {width} columns as the header has, but {first_few(lines)}. "
-            "Mend these lines, or check that the file's ending fits its separator."
+            f"{path}: every line must have {width} columns as the header has, but {first_few(lines)} "
+            f"(columns separated by {SEPARATOR_NAMES[separator]}). Mend these lines."
         )
 
 
-def _read_parquet(path: Path, missing_codes: Sequence[str]) -> pl.DataFrame:
+def _read_binary(path: Path, missing_codes: Sequence[str], *, arrow: bool) -> pl.DataFrame:
     try:
-        frame = pl.read_parquet(path)
+        frame = pl.read_ipc(path) if arrow else pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path}: this could not be read as parquet ({error}). Write it again.") from error
+        kind = "feather" if arrow else "parquet"
+        raise InputError(f"{path}: this could not be read as {kind} ({error}). Write it again.") from error
     if missing_codes:
         numbers = [number for code in missing_codes if (number := _number(code)) is not None]
         texts, figures = pl.col(pl.String), pl.col(pl.Int64, pl.Int32, pl.Int16, pl.Int8, pl.Float64, pl.Float32)

@@ -6,6 +6,7 @@ with `[output] people` does the archive keep it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -61,6 +62,7 @@ def changed_archive(folder: Path | str, verb: str, *, smallest_count: int | None
     InputError
         As `changed_folder`.
     """
+    Disclosure(smallest_count)  # a count that cannot be is told before anything is looked at
     with changed_folder(folder, kind="study", command=verb) as workspace:
         archive = Archive(workspace.path, workspace)
         if smallest_count is not None:
@@ -206,7 +208,11 @@ class Archive:
             self._workspace.forget((*files_of(verb), *files_after(verb)))
 
     def put_table(self, name: str, frame: pl.DataFrame) -> None:
-        """Write a table, small counts masked where the study asks for it."""
+        """Write a table, with the columns that the schema has, small counts masked where the study asks for it."""
+        file = TABLES[name]
+        own = [column for column in frame.columns if file.others is None or column in (file.columns or {})]
+        if own != list(file.columns or {}):
+            raise RuntimeError(f"{name} is declared with the columns {list(file.columns or {})}, but has {own}")
         told = self.disclosure.table(name, frame)
         if told is not None:
             write_table(self.folder / name, told)
@@ -219,7 +225,7 @@ class Archive:
         """Write what `read` leaves."""
         self.config, self.study = config, study
         families = self.families  # named in one message what is wrong with them, before anything is written
-        settings = config.model_dump(mode="json")
+        settings = json.loads(config.to_json())
         about = describe_run(settings=settings, seed=config.run.seed, inputs=inputs, version=__version__)
         self._put_provenance(about)
         cohort = study.cohort
@@ -277,7 +283,7 @@ class Archive:
             is not None
         }
         texts = {name: read_json(self.folder / name) for name in _CONTENTS if (self.folder / name).exists()}
-        provenance = {**self.provenance, "settings": self.config.model_dump(mode="json")}
+        provenance = {**self.provenance, "settings": json.loads(self.config.to_json())}
         if self._workspace is not None:
             self._workspace.forget((*TABLES, *texts, *_UNTOLD))
         for name, table in tables.items():
@@ -403,7 +409,7 @@ def _study(config: StudyConfig, frame: pl.DataFrame, stored: Mapping[str, Any]) 
         cluster=frame["cluster"].to_numpy() if "cluster" in frame.columns else None,
         exposure_name=config.phenotypes.exposure,
         outcome_name=config.phenotypes.outcome,
-        environment_name=config.phenotypes.environment or "none",
+        environment_name=config.phenotypes.environment_name,
     )
     return ReadStudy(cohort, index, variants, scores, _controls(config, frame))
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from invarmr.data.latent_instruments import MENDELIAN
 from invarmr.errors import InputError, first_few
 from invarmr.instruments.registry import LEARNERS
 from invarmr.study.families_config import FamiliesConfig
 from invarmr.study.output_config import DisclosureConfig, OutputConfig
-from invarmr.study.section import ColumnName, Section, StudyPath
+from invarmr.study.people_settings import PhenotypesConfig
+from invarmr.study.presets import PresetName, with_preset
+from invarmr.study.sections import ColumnName, Section, Share, StudyPath
+from invarmr.study.setting_faults import faults
 
 __all__ = [
     "ComponentsConfig",
@@ -39,50 +39,11 @@ __all__ = [
 ]
 
 
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
 class GenotypesConfig(Section):
     """`[genotypes]`: the file of calls."""
 
     path: StudyPath
     """.bed or .pgen."""
-
-
-class PhenotypesConfig(Section):
-    """`[phenotypes]`: the table with one row per sample, and what its columns are."""
-
-    path: StudyPath
-    """.tsv, .csv, .txt (each also .gz) or .parquet."""
-    sample_id: ColumnName = "IID"
-    exposure: ColumnName
-    outcome: ColumnName
-    environment: ColumnName | None = None
-    """Site, batch or ancestry group; required to learn instruments."""
-    covariates: tuple[ColumnName, ...] = ()
-    categorical: tuple[ColumnName, ...] = ()
-    """Those of the covariates to expand into indicators."""
-    cluster: ColumnName | None = None
-    """Family or household, for clustered standard errors."""
-    missing_codes: tuple[str, ...] = ()
-    """Read as missing besides NA, NaN, a dot and nothing."""
-
-    @model_validator(mode="after")
-    def _columns_have_one_role(self) -> Self:
-        roles = [self.sample_id, self.exposure, self.outcome, *self.covariates]
-        repeated = sorted({name for name in roles if roles.count(name) > 1})
-        if repeated:
-            raise ValueError(
-                "sample_id, exposure, outcome and covariates must be different columns, but "
-                f"{first_few(repeated)} has more than one of these roles"
-            )
-        for role, name in (("exposure", self.exposure), ("outcome", self.outcome)):
-            if name in (self.environment, self.cluster):
-                raise ValueError(f"the {role} '{name}' cannot also be the environment or the cluster")
-        strangers = [name for name in self.categorical if name not in self.covariates]
-        if strangers:
-            raise ValueError(f"categorical must name covariates, but {first_few(strangers)} is not one; add it there")
-        return self
 
 
 class InstrumentsConfig(Section):
@@ -144,7 +105,7 @@ class LearnConfig(Section):
     """Chosen from the data where not given."""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Share of the samples that test what the others learned, rounded to tenths."""
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies a default
     """Further settings of the learner, by the names they have in Python."""
 
     @property
@@ -211,12 +172,15 @@ class StudyConfig(Section):
 
     Attributes
     ----------
+    preset
+        The cohort whose files these are; its settings stand where the file gave none.
     genotypes, phenotypes, instruments, quality_control, components, learn, estimate, negative_controls, families,
     truth, output, disclosure, run
         The sections of the study file. `genotypes` is None where the instruments are columns of the phenotype
         table, `families` where none are named, `truth` outside simulated studies; the others have defaults.
     """
 
+    preset: PresetName | None = None
     genotypes: GenotypesConfig | None = None
     phenotypes: PhenotypesConfig
     instruments: InstrumentsConfig
@@ -246,7 +210,7 @@ class StudyConfig(Section):
             raise ValueError(
                 "[families] needs the calls of variants: [genotypes] path, and [instruments] without columns"
             )
-        if self.learn.compares_environments and self.phenotypes.environment is None:
+        if self.learn.compares_environments and not self.phenotypes.environments:
             raise ValueError(
                 f'[learn] method = "{self.learn.method}" compares environments: name the column in [phenotypes] '
                 'environment, or set [learn] method = "none"'
@@ -276,7 +240,7 @@ class StudyConfig(Section):
 
     def _scores_have_no_other_role(self) -> None:
         table = self.phenotypes
-        others = (table.sample_id, table.exposure, table.outcome, table.environment, *table.covariates)
+        others = (table.sample_id, table.exposure, table.outcome, *table.environments, *table.covariates)
         controls = (*self.negative_controls.outcomes, *self.negative_controls.exposures)
         scores = (*self.instruments.columns, *self.components.columns)
         for place, names in (
@@ -323,62 +287,15 @@ class StudyConfig(Section):
             raise InputError(f"{path}: the study file could not be read ({error.strerror}). Check the path.") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: this is not valid TOML: {error}. Mend this place.") from error
+        raw = with_preset(raw, path.parent, sections=cls.model_fields)
         try:  # through JSON, where strictness tells text from numbers but still knows lists and paths
             return cls.model_validate_json(json.dumps(raw, default=str), strict=True, context={"folder": path.parent})
         except ValidationError as error:
-            found = {_place(item["loc"]): _in_plain_words(cls, dict(item)) for item in error.errors()}
-            raise InputError(f"{path}: " + "; ".join(found.values()) + ".") from error
+            raise InputError(f"{path}: {faults(cls, [dict(item) for item in error.errors()])}.") from error
 
     def to_json(self) -> str:
         """Write all settings, defaults included, as JSON."""
-        return self.model_dump_json(indent=1)
-
-
-KINDS = {
-    "string_type": "text in quotation marks",
-    "string_too_short": "a name, not empty",
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "tuple_type": 'a list, such as ["age", "sex"]',
-    "model_type": "a section",
-}
-
-
-def _in_plain_words(model: type[BaseModel], item: Mapping[str, Any]) -> str:
-    """Say one thing pydantic found wrong as a user of the file would."""
-    where = _place(item["loc"])
-    place = f"[{where[0]}] {where[1]}" if len(where) == 2 else f"[{where[0]}]" if where else ""
-    kind, value = item["type"], item["input"]
-    if kind == "extra_forbidden":
-        return _unknown_key(model, where)
-    if kind == "missing":
-        return f"{place} is required, but is not there"
-    if kind == "value_error":
-        return " ".join(part for part in (place, str(item["ctx"]["error"])) if part)
-    if kind == "literal_error":
-        return f"{place} must be {item['ctx']['expected']}, but is {json.dumps(value)}"
-    required = KINDS.get(kind) or str(item["msg"]).removeprefix("Input should be ").lower()
-    return f"{place} must be {required}, but is {json.dumps(value)}"
-
-
-def _place(location: Sequence[int | str]) -> tuple[str, ...]:
-    """Section and key; the branches of a choice and the places in a list are left out."""
-    return tuple(part for part in location if isinstance(part, str))[:2]
-
-
-def _unknown_key(model: type[BaseModel], where: Sequence[str]) -> str:
-    if len(where) == 1:
-        known, place = list(model.model_fields), f"there is no section [{where[0]}]"
-    else:
-        known, place = _keys_of(model, where[0]), f"[{where[0]}] has no key '{where[1]}'"
-    near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5)
-    return f"{place} (did you mean '{near[0]}'?)" if near else f"{place} (it knows {', '.join(known)})"
-
-
-def _keys_of(model: type[BaseModel], section: str) -> list[str]:
-    annotation: Any = model.model_fields[section].annotation
-    options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    return [key for option in options if hasattr(option, "model_fields") for key in option.model_fields]
+        return self.model_dump_json(indent=1, by_alias=True)
 
 
 def check_seed(seed: int) -> int:
@@ -414,7 +331,6 @@ def with_changes(
     if not changes:
         return config
     try:
-        return StudyConfig.model_validate(config.model_dump() | changes)
+        return StudyConfig.model_validate(config.model_dump(by_alias=True) | changes)
     except ValidationError as error:
-        found = {_place(item["loc"]): _in_plain_words(StudyConfig, dict(item)) for item in error.errors()}
-        raise InputError("; ".join(found.values()) + ".") from error
+        raise InputError(f"{faults(StudyConfig, [dict(item) for item in error.errors()])}.") from error

@@ -125,9 +125,12 @@ def _pedigree(asked: FamiliesConfig, config: StudyConfig, ids: StrArray) -> Pedi
 
 
 def _with_sibship(frame: pl.DataFrame, column: str, config: StudyConfig) -> pl.DataFrame:
-    table, key = config.phenotypes.path, config.phenotypes.sample_id
-    read = read_table(table, string_columns=[key, column], missing_codes=config.phenotypes.missing_codes)
-    require_columns(read, [column], table)
+    key = config.phenotypes.sample_id
+    for table in config.phenotypes.tables:
+        read = read_table(table, string_columns=[key, column], missing_codes=config.phenotypes.missing_codes or ())
+        if {key, column} <= set(read.columns):
+            break
+    require_columns(read, [key, column], table)
     labels = read.select(pl.col(key).alias("sample_id"), pl.col(column).alias("__label__")).unique("sample_id")
     joined = frame.join(labels, on="sample_id", how="left", maintain_order="left")
     return joined.with_columns(sibship=pl.coalesce("__label__", "sibship")).drop("__label__")
@@ -152,7 +155,7 @@ def parents_traits(config: StudyConfig, cohort: Cohort) -> Mapping[str, FloatArr
     families, path, settings = cohort.families, config.families.parents, config.phenotypes
     if families is None:
         return {}
-    table = read_table(path, string_columns=[settings.sample_id], missing_codes=settings.missing_codes)
+    table = read_table(path, string_columns=[settings.sample_id], missing_codes=settings.missing_codes or ())
     require_columns(table, [settings.sample_id, settings.exposure, settings.outcome], path)
     ids = open_genotypes(config.genotypes.path).sample_ids
     places = pl.DataFrame({settings.sample_id: ids})

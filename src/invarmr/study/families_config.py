@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from invarmr.study.section import ColumnName, Section, StudyPath
+from invarmr.study.sections import ColumnName, Section, StudyPath
 
 __all__ = ["FamiliesConfig"]
 

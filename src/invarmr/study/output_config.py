@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from invarmr.study.section import Section
+from invarmr.study.sections import Section
 
 __all__ = ["DisclosureConfig", "OutputConfig"]
 

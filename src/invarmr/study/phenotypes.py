@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from invarmr.arrays import FloatArray, IntArray
 from invarmr.errors import InputError, first_few
-from invarmr.io.tables import read_table, require_columns
 from invarmr.study.config import StudyConfig
+from invarmr.study.environments import environment_of
+from invarmr.study.number_columns import as_number, is_list, list_parts
+from invarmr.study.people_settings import PhenotypesConfig
+from invarmr.study.people_tables import FAMILY, Lost, People, named_by, read_people
 
-__all__ = ["Lost", "Phenotypes", "read_phenotypes"]
-
-
-@dataclass(frozen=True)
-class Lost:
-    """Samples lost at one step: `stage, environment, n_samples, reason` of `samples.tsv`."""
-
-    stage: str
-    environment: str
-    n_samples: int
-    reason: str
+__all__ = ["ENVIRONMENT", "Lost", "Phenotypes", "read_phenotypes"]
 
 
 @dataclass(frozen=True, eq=False)
 class Phenotypes:
-    """Complete rows of the phenotype table.
+    """Complete rows of the phenotype tables.
 
     Parameters
     ----------
@@ -36,17 +29,21 @@ class Phenotypes:
         Sample id as text, environment as text, everything else numeric.
     covariate_names
         Columns that are covariates, indicators of categorical ones included.
+    score_names, component_names
+        Columns that are instruments and components, names with a `*` written out.
     lost
         What was read and dropped, per environment.
     """
 
     frame: pl.DataFrame
     covariate_names: tuple[str, ...]
+    score_names: tuple[str, ...]
+    component_names: tuple[str, ...]
     lost: tuple[Lost, ...]
 
 
 def read_phenotypes(config: StudyConfig) -> Phenotypes:
-    """Read, check and complete the phenotype table.
+    """Read, join, check and complete the phenotype tables.
 
     Raises
     ------
@@ -55,30 +52,66 @@ def read_phenotypes(config: StudyConfig) -> Phenotypes:
         environments where learning was asked for, or no complete row.
     """
     settings = config.phenotypes
-    path = settings.path
-    scores = config.instruments.columns
-    components = config.components.columns
     controls = (*config.negative_controls.outcomes, *config.negative_controls.exposures)
-    texts = [name for name in (settings.sample_id, settings.environment, settings.cluster) if name is not None]
-    texts += list(settings.categorical)
-    numbers = [settings.exposure, settings.outcome, *settings.covariates, *scores, *components]
-    frame = read_table(path, string_columns=texts, missing_codes=settings.missing_codes)
-    require_columns(frame, list(dict.fromkeys([*texts, *numbers, *controls])), path)
-    frame = frame.with_columns(pl.col(pl.String).str.strip_chars().replace("", None))  # parquet may hold blanks
-    _check_sample_ids(frame[settings.sample_id], str(path))
-    if settings.environment is None:
-        frame = frame.with_columns(pl.lit("all").alias(_ENVIRONMENT))
-    else:
-        _check_environment(frame, settings.environment, str(path), needed=config.learn.compares_environments)
-        frame = frame.with_columns(pl.col(settings.environment).alias(_ENVIRONMENT))
-    numeric = [name for name in dict.fromkeys(numbers) if name not in settings.categorical]
-    frame = frame.with_columns(
-        _as_number(frame[name], str(path), settings.missing_codes, covariate=name in settings.covariates)
-        for name in (*numeric, *controls)
-    )
+    people, scores, components = _read(config, controls)
+    frame, notes = people.frame, list(people.lost)
+
+    def number(name: str) -> pl.Series:
+        column, said = as_number(
+            people.frame[name],
+            people.source,
+            settings.missing_codes,
+            plink=name in people.plink,
+            covariate=name in settings.covariates,
+        )
+        notes.extend(said)
+        return column
+
+    names = [settings.exposure, settings.outcome, *settings.covariates, *scores, *components]
+    numeric = [name for name in dict.fromkeys(names) if name not in settings.categorical]
+    label = environment_of(frame, settings, number, needed=config.learn.compares_environments, path=people.source)
+    frame = frame.with_columns(label.alias(ENVIRONMENT)).with_columns(number(name) for name in (*numeric, *controls))
+    frame, said = _case_control(frame, settings, plink=settings.outcome in people.plink, source=people.source)
+    notes += said
     frame, covariates = _indicators(frame, settings.covariates, settings.categorical)
-    lost = [Lost("read", *row, "in the phenotype table") for row in _count(frame)]
+    notes += [Lost("read", *row, "in the phenotype table") for row in _count(frame)]
+    frame, filled = _filled(frame, [name for name in scores if name in people.counted])
+    notes += filled
     needed = [*numeric, *settings.categorical, *([settings.cluster] if settings.cluster else [])]
+    frame, lost = _complete(frame, needed, people.source)
+    _check_controls(frame, controls, people.source)
+    return Phenotypes(frame, covariates, tuple(scores), tuple(components), (*notes, *lost))
+
+
+ENVIRONMENT = "__environment__"
+
+
+def _read(config: StudyConfig, controls: Sequence[str]) -> tuple[People, list[str], list[str]]:
+    """The joined tables, and the columns that instruments and components stand for."""
+    settings = config.phenotypes
+    texts = [name for name in settings.environments if name not in settings.bins]
+    texts += [*([settings.cluster] if settings.cluster else []), *settings.categorical]
+    plain = [settings.exposure, settings.outcome, *settings.covariates, *settings.environments, *texts, *controls]
+    asked = (*config.instruments.columns, *config.components.columns)
+    people = read_people(settings, texts=texts, wanted=[*dict.fromkeys(plain), *asked], preset=config.preset)
+    columns = [name for name in people.frame.columns if name != settings.sample_id]
+    taken = {*plain, FAMILY}
+    scores, components = (
+        list(dict.fromkeys(name for item in items for name in named_by(item, columns) if name not in taken))
+        for items in (config.instruments.columns, config.components.columns)
+    )
+    frame = people.frame
+    listed = [name for name in components if is_list(frame[name])]
+    for name in listed:
+        parts = list_parts(frame[name], people.source)
+        frame = frame.drop(name).hstack(parts)
+        place = components.index(name)
+        components[place : place + 1] = [part.name for part in parts]
+    return replace(people, frame=frame), scores, components
+
+
+def _complete(frame: pl.DataFrame, needed: Sequence[str], source: str) -> tuple[pl.DataFrame, list[Lost]]:
+    lost: list[Lost] = []
     for name in dict.fromkeys(needed):
         if frame[name].null_count() == 0:
             continue
@@ -87,19 +120,49 @@ def read_phenotypes(config: StudyConfig) -> Phenotypes:
         frame = frame.filter(pl.col(name).is_not_null())
     if frame.height == 0:
         raise InputError(
-            f"{path}: no sample has all of {first_few(dict.fromkeys(needed), 20)}. {_what_is_missing(lost)} Check the "
-            "columns and missing codes, or leave a column out."
+            f"{source}: no sample has all of {first_few(dict.fromkeys(needed), 20)}. {_what_is_missing(lost)} Check "
+            "the columns and missing codes, or leave a column out."
         )
+    return frame, lost
+
+
+def _check_controls(frame: pl.DataFrame, controls: Sequence[str], source: str) -> None:
     for name in controls:
         if frame[name].n_unique() - (frame[name].null_count() > 0) < 2:
             raise InputError(
-                f"{path}: the negative control {name} must vary among the people of the study, but does not. Check the "
-                "column, or leave it out of [negative_controls]."
+                f"{source}: the negative control {name} must vary among the people of the study, but does not. Check "
+                "the column, or leave it out of [negative_controls]."
             )
-    return Phenotypes(frame, covariates, tuple(lost))
 
 
-_ENVIRONMENT = "__environment__"
+def _filled(frame: pl.DataFrame, counted: Sequence[str]) -> tuple[pl.DataFrame, list[Lost]]:
+    """Allele counts of a .raw with missing calls replaced by the mean of the environment, as in a genotype file."""
+    holes = frame.select(pl.any_horizontal(pl.col(counted).is_null()).alias("hole"))["hole"].sum() if counted else 0
+    if not holes:
+        return frame, []
+    frame = frame.with_columns(pl.col(counted).fill_null(pl.col(counted).mean().over(ENVIRONMENT)))
+    return frame, [Lost("filled", "", int(holes), "allele counts missing: the environment's mean instead")]
+
+
+def _case_control(
+    frame: pl.DataFrame, settings: PhenotypesConfig, *, plink: bool, source: str
+) -> tuple[pl.DataFrame, list[Lost]]:
+    """PLINK's 1 (control) and 2 (case) as 0 and 1."""
+    name = settings.outcome
+    values = set(frame[name].drop_nulls().unique().to_list())
+    if plink and values == {0.0, 1.0, 2.0} and settings.missing_codes is None:
+        raise InputError(
+            f"{source}: the outcome {name} has the values 0, 1 and 2 in a table of PLINK's layout, where 0 may "
+            'stand for missing. Say which: [phenotypes] missing_codes = ["0", "-9"] if it does, ["-9"] if 0 is a value.'
+        )
+    if values != {1.0, 2.0}:
+        return frame, []
+    cases = int((frame[name] == 2.0).sum())
+    return frame.with_columns(pl.col(name) - 1.0), [
+        Lost(
+            "recoded", "", cases, f"{name} is coded 1 (control) and 2 (case): read as 0 and 1; people counted are cases"
+        )
+    ]
 
 
 def _what_is_missing(lost: Sequence[Lost]) -> str:
@@ -111,77 +174,7 @@ def _what_is_missing(lost: Sequence[Lost]) -> str:
 
 
 def _count(frame: pl.DataFrame) -> list[tuple[str, int]]:
-    return [
-        (str(label), int(size)) for label, size in frame.group_by(_ENVIRONMENT).len().sort(_ENVIRONMENT).iter_rows()
-    ]
-
-
-def _check_sample_ids(ids: pl.Series, path: str) -> None:
-    if ids.null_count():
-        rows = np.flatnonzero(ids.is_null().to_numpy()) + 2
-        raise InputError(f"{path}: every row needs a sample id ({ids.name}), but lines {first_few(rows)} have none.")
-    if ids.n_unique() < len(ids):
-        repeated = ids.filter(ids.is_duplicated()).unique(maintain_order=True)
-        raise InputError(
-            f"{path}: sample ids ({ids.name}) must be unique, but {len(repeated)} come more than once: "
-            f"{first_few(repeated)}. Keep one row per sample."
-        )
-
-
-def _check_environment(frame: pl.DataFrame, name: str, path: str, *, needed: bool) -> None:
-    missing = np.flatnonzero(frame[name].is_null().to_numpy())
-    if missing.size:
-        raise InputError(
-            f"{path}: the environment ({name}) must be known for every sample, but {missing.size} of {frame.height} "
-            f"rows have none (first lines: {first_few(missing + 2)}). Leave these samples out or give them a level "
-            "of their own."
-        )
-    levels = frame[name].unique().sort()
-    if needed and len(levels) < 2:
-        raise InputError(
-            f"{path}: at least two environments ({name}) are required, but there is only {first_few(levels)}. Learning "
-            "compares environments: name a column with two or more levels (site, ancestry group, region), or set "
-            '[learn] method = "none".'
-        )
-
-
-def _as_number(column: pl.Series, path: str, missing_codes: Sequence[str], *, covariate: bool) -> pl.Series:
-    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
-        number = column.cast(pl.Float64)
-    else:
-        number = column.cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
-        bad = column.filter(number.is_null() & column.is_not_null())
-        if len(bad):
-            raise InputError(
-                f"{path}: {column.name} must be numeric, but {len(bad)} values are not: "
-                f"{first_few(bad.unique(maintain_order=True))}. "
-                "Correct them, or name them in [phenotypes] missing_codes"
-                + (f"; if they are groups, list {column.name} in [phenotypes] categorical." if covariate else ".")
-            )
-    infinite = int(number.is_infinite().sum())
-    if infinite:
-        raise InputError(f"{path}: {column.name} must be finite, but {infinite} values are infinite.")
-    codes = pl.Series(missing_codes, dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls()
-    number = number.fill_nan(None)
-    number = number.set(number.is_in(codes.implode()), None)  # a code -9 stands for -9.0 too
-    _check_plink_code(number, path)
-    return number.alias(column.name)
-
-
-def _check_plink_code(number: pl.Series, path: str) -> None:
-    """Refuse a heap of -9, PLINK's code for missing, that lies apart from all other values."""
-    known = number.drop_nulls().to_numpy()
-    others = known[known != _PLINK_MISSING]
-    heap = len(known) - len(others)
-    if heap < 2 or len(others) < 2 or others.min() - others.std() <= _PLINK_MISSING:
-        return
-    raise InputError(
-        f"{path}: {heap} values of {number.name} are -9, far below all others ({others.min():g} to {others.max():g}). "
-        'This is PLINK\'s code for a missing value: say so with [phenotypes] missing_codes = ["-9"].'
-    )
-
-
-_PLINK_MISSING = -9.0
+    return [(str(label), int(size)) for label, size in frame.group_by(ENVIRONMENT).len().sort(ENVIRONMENT).iter_rows()]
 
 
 def _indicators(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from invarmr.arrays import FloatArray, IntArray, StrArray
+from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.cohort import Account, Cohort
 from invarmr.data.genotypes import GenotypeReader
 from invarmr.data.instrument_source import ArrayInstruments, GenotypeInstruments, InstrumentSource, StackedInstruments
@@ -21,15 +22,16 @@ from invarmr.genetics.thinning import thin_variants
 from invarmr.io.delimited import existing_file
 from invarmr.io.instrument_list import read_instrument_list
 from invarmr.io.plink import open_genotypes
+from invarmr.io.sample_ids import Ids, match_ids
 from invarmr.io.tables import read_table, require_columns
 from invarmr.study.config import StudyConfig
-from invarmr.study.phenotypes import Lost, Phenotypes, columns_of, encode, read_phenotypes
+from invarmr.study.people_tables import GENOTYPE_ID, ids_of
+from invarmr.study.phenotypes import ENVIRONMENT, Lost, Phenotypes, columns_of, encode, read_phenotypes
 from invarmr.study.progress import Progress
 from invarmr.study.variants import SettledVariants, settle_variants
 
 __all__ = ["ReadStudy", "open_instruments", "read_cohort", "read_study"]
 
-_ENVIRONMENT = "__environment__"
 _INDEX = "__file_index__"
 _FEWEST_FOR_COMPONENTS = 50
 
@@ -87,20 +89,21 @@ def read_study(config: StudyConfig, progress: Progress | None = None) -> ReadStu
     progress = progress or Progress()
     phenotypes, reader = _both_files(config)
     frame, lost = _match(config, phenotypes, reader)
-    codes, labels = encode(frame[_ENVIRONMENT])
+    _say(progress, lost)
+    codes, labels = encode(frame[ENVIRONMENT])
     lost += [Lost("used", label, int((codes == code).sum()), "") for code, label in enumerate(labels)]
     _check_sizes(config, codes, labels)
     index = frame[_INDEX].to_numpy().astype(np.intp) if reader is not None else np.zeros(0, dtype=np.intp)
     variants = None
     if reader is not None and config.instruments.variants is not None:
         variants = settle_variants(config, reader, samples=index, environment=codes, environments=labels)
-    scores = columns_of(frame, config.instruments.columns)
-    components, component_names = _components(config, frame, reader, index, variants, progress)
+    scores = columns_of(frame, phenotypes.score_names)
+    components, component_names = _components(config, phenotypes, frame, reader, index, variants, progress)
     truth, truth_names = _truth(config, frame)
     settings = config.phenotypes
     cohort = Cohort(
         instruments=open_instruments(reader, variants, index, codes, scores),
-        instrument_names=(*(variants.names if variants else ()), *config.instruments.columns),
+        instrument_names=(*(variants.names if variants else ()), *phenotypes.score_names),
         instrument_kind="genotype" if scores.shape[1] == 0 else "score",
         exposure=frame[settings.exposure].to_numpy().astype(np.float64),
         outcome=frame[settings.outcome].to_numpy().astype(np.float64),
@@ -117,7 +120,7 @@ def read_study(config: StudyConfig, progress: Progress | None = None) -> ReadStu
         cluster=None if settings.cluster is None else encode(frame[settings.cluster])[0],
         exposure_name=settings.exposure,
         outcome_name=settings.outcome,
-        environment_name=settings.environment or "none",
+        environment_name=settings.environment_name,
         account=Account(
             variants=variants.account if variants else pl.DataFrame(),
             samples=pl.DataFrame(
@@ -177,23 +180,35 @@ def _match(
     frame, lost = phenotypes.frame, list(phenotypes.lost)
     if reader is None:
         return frame, lost
-    name = config.phenotypes.sample_id
-    ids: StrArray = reader.sample_ids
-    places = pl.DataFrame({name: ids, _INDEX: np.arange(len(ids))})
-    matched = frame.join(places, on=name, how="inner").sort(_INDEX)
-    if matched.height == 0:
+    name = GENOTYPE_ID if GENOTYPE_ID in frame.columns else config.phenotypes.sample_id
+    families = None if reader.family_ids is None else pl.Series(reader.family_ids.tolist())
+    ids = pl.Series(reader.sample_ids.tolist(), dtype=pl.String)
+    matching = match_ids(ids_of(frame, name, "the phenotype table"), Ids(ids, families, "the genotype file"))
+    if not len(matching.left):
         raise InputError(
             f"No sample is in both files: {frame.height} in the phenotype table ({first_few(frame[name])}), {len(ids)} "
             f"in the genotype file ({first_few(ids)}). Name the column that holds the genotype file's ids in "
-            "[phenotypes] sample_id."
+            "[phenotypes] sample_id, or give a table of both ids in [phenotypes] crosswalk."
         )
+    matched = frame[matching.left].with_columns(pl.Series(_INDEX, matching.right))
+    if not matching.exact:
+        lost.append(Lost("matched", "", matched.height, f"by {matching.rule}"))
     if matched.height < frame.height:
-        absent = frame.join(places, on=name, how="anti").group_by(_ENVIRONMENT).len().sort(_ENVIRONMENT)
+        out = np.ones(frame.height, dtype=bool)
+        out[matching.left] = False
+        absent = frame.filter(out).group_by(ENVIRONMENT).len().sort(ENVIRONMENT)
         lost += [Lost("dropped", str(label), int(n), "not in the genotype file") for label, n in absent.iter_rows()]
     unused = len(ids) - matched.height
     if unused:
         lost.append(Lost("dropped", "", unused, "in the genotype file without a complete row in the phenotype table"))
     return matched, lost
+
+
+def _say(progress: Progress, lost: Sequence[Lost]) -> None:
+    """Tell what was decided about the people: ids matched otherwise than as written, codes read as missing, recoded."""
+    for item in lost:
+        if item.stage not in ("read", "dropped", "used"):
+            progress.say(f"  {item.stage}: {item.n_samples} people, {item.reason}")
 
 
 def _check_sizes(config: StudyConfig, codes: IntArray, labels: tuple[str, ...]) -> None:
@@ -206,6 +221,7 @@ def _check_sizes(config: StudyConfig, codes: IntArray, labels: tuple[str, ...]) 
 
 def _components(
     config: StudyConfig,
+    phenotypes: Phenotypes,
     frame: pl.DataFrame,
     reader: GenotypeReader | None,
     samples: IntArray,
@@ -213,8 +229,8 @@ def _components(
     progress: Progress,
 ) -> tuple[FloatArray, tuple[str, ...]]:
     settings = config.components
-    if settings.columns:
-        return columns_of(frame, settings.columns), settings.columns
+    if phenotypes.component_names:
+        return columns_of(frame, phenotypes.component_names), phenotypes.component_names
     none = np.zeros((frame.height, 0)), ()
     if settings.count == 0 or reader is None:
         return none

@@ -67,7 +67,7 @@ def read_archive(config: StudyConfig, archive: Archive, progress: Progress) -> N
 
 def inputs_of(config: StudyConfig) -> list[Path]:
     """Every file that a study reads."""
-    paths: list[Path | str | None] = [config.phenotypes.path]
+    paths: list[Path | str | None] = [*config.phenotypes.files]
     if config.genotypes is not None:
         paths += genotype_files(config.genotypes.path)
         paths += [config.components.variants] if config.components.count else []

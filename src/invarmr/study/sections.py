@@ -1,4 +1,4 @@
-"""What every section of a study file shares: unknown keys are refused, and paths are taken from the file's folder."""
+"""What every section of a study file is made of: paths beside the file, shares, names of columns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
-__all__ = ["ColumnName", "Section", "StudyPath"]
+__all__ = ["ColumnName", "Section", "Share", "StudyPath"]
 
 
 def _beside_study_file(path: Path, info: ValidationInfo) -> Path:
@@ -16,10 +16,11 @@ def _beside_study_file(path: Path, info: ValidationInfo) -> Path:
 
 
 StudyPath = Annotated[Path, AfterValidator(_beside_study_file)]
+Share = Annotated[float, Field(ge=0, le=1)]
 ColumnName = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """A section of the study file."""
+    """A section of the study file: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
