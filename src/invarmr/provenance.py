@@ -79,7 +79,9 @@ def check_fingerprint(recorded: Mapping[str, Any]) -> None:
         raise InputError(f"{path} was changed after the study was read. Put it back, or read again.")
 
 
-def describe_run(*, settings: Mapping[str, Any], seed: int, inputs: Iterable[Mapping[str, Any]], version: str) -> dict[str, Any]:
+def describe_run(
+    *, settings: Mapping[str, Any], seed: int, inputs: Iterable[Mapping[str, Any]], version: str
+) -> dict[str, Any]:
     """Content of `provenance.json`, but for the seconds, which the verbs add as they end; `inputs` are fingerprints."""
     return {
         "command": " ".join(["invarmr", *sys.argv[1:]])

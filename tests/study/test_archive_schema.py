@@ -337,7 +337,7 @@ def test_a_changed_input_is_noticed(study, archive, tmp_path, invarmr):
     bed = folder / "cohort.bed"
     whole = bed.read_bytes()
     for content, complaint in (
-        (whole[:-1], "another size"),
+        (whole[:-1], "was changed after"),
         (whole[:-1] + b"\x00", "was changed after"),
         (None, "gone"),
     ):

@@ -26,7 +26,7 @@ def test_one_table_per_trait_and_environment(archive, tmp_path, invarmr):
     assert "ldl.pooled.tsv: 8 variants, 900 people, linear" in printed
     assert "case.w_e_st.tsv: 8 variants, 300 people, logistic" in printed
     index = pl.read_csv(out / "associations.tsv", separator="\t")
-    assert {path.name for path in out.iterdir()} == {"associations.tsv", *index["file"]}
+    assert {path.name for path in out.iterdir()} == {"associations.tsv", "manifest.json", *index["file"]}
     assert index.height == 8
     assert index["environment"].to_list() == ["pooled", "north", "south", "w/e st"] * 2
     people = pl.read_parquet(archive / "state" / "cohort.parquet")
@@ -66,5 +66,5 @@ def test_scores_and_unread_archives_are_refused(small_study, tmp_path, invarmr):
     assert "are scores" in message
     status, _, message = invarmr("associate", tmp_path / "nowhere", "--out", tmp_path / "no")
     assert status == 2
-    assert "invarmr read" in message
+    assert "folder of a finished run was required" in message
     assert not (tmp_path / "no").exists()

@@ -11,7 +11,7 @@ from invarmr.simulate.admixture import AdmixtureDesign, simulate_admixture
 from invarmr.study.simulated import write_admixture_study
 
 FILES = {
-    "cohort.bed", "cohort.bim", "cohort.fam", "phenotypes.tsv", "instruments.tsv", "study.toml", "truth.json",
+    "manifest.json", "cohort.bed", "cohort.bim", "cohort.fam", "phenotypes.tsv", "instruments.tsv", "study.toml", "truth.json",
     "truth_samples.tsv",
 }  # fmt: skip
 

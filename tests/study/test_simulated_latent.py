@@ -19,7 +19,7 @@ SAMPLE = simulate_latent(LatentDesign(mixing="linear"), seed=3, n_samples=3_000)
 def test_the_study_reads_back(tmp_path):
     study = write_latent_study(SAMPLE, tmp_path / "study")
     assert {path.name for path in study.parent.iterdir()} == {
-        "phenotypes.tsv", "truth_samples.tsv", "latents.tsv", "truth.json", "study.toml",
+        "manifest.json", "phenotypes.tsv", "truth_samples.tsv", "latents.tsv", "truth.json", "study.toml",
     }  # fmt: skip
     cohort = read_cohort(study)
     np.testing.assert_allclose(cohort.instruments.read(np.arange(6_000)), SAMPLE.instrument, rtol=1e-14)

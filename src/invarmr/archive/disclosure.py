@@ -23,7 +23,18 @@ __all__ = ["COUNT_COLUMNS", "Disclosure"]
 
 COUNT_COLUMNS = frozenset(
     f"{name}{suffix}"
-    for name in ("n_samples", "n_learned", "n_imputed", "n_cases", "ncase", "ncontrol", "samplesize", "n")
+    for name in (
+        "n_samples",
+        "n_learned",
+        "n_imputed",
+        "n_cases",
+        "ncase",
+        "ncontrol",
+        "samplesize",
+        "n",
+        "n_trios",
+        "n_inconsistent",
+    )
     for suffix in ("", ".exposure", ".outcome")
 )
 """Columns that count people."""
@@ -33,7 +44,9 @@ _EXACT = frozenset({"df", "joint_df", "chance", "chance_environment", "chance_co
 _FREQUENCY = frozenset({"effect_allele_frequency", "eaf", "eaf.exposure", "eaf.outcome"})
 _WHOLE_TABLE = frozenset({"sensitivity.tsv"})
 """Tables whose numbers together give the degrees of freedom."""
-_PEOPLE = "people|persons|individuals|participants|samples|cases|controls|rows|men|women|families"
+_PEOPLE = (
+    "people|persons|individuals|participants|samples|cases|controls|rows|men|women|families|trios|sibships|siblings"
+)
 _COUNT_IN_TEXT = re.compile(
     rf"\b(\d[\d,]*)(?=(?: of (?:the |its )?\d[\d,]*)? (?:[a-z-]+ )?(?:{_PEOPLE})\b)"
     rf"|(?<=\bof )(\d[\d,]*)(?= (?:{_PEOPLE})\b)"

@@ -105,7 +105,8 @@ def new_folder(
         written by another command, or cannot be written. Nothing is changed then.
     """
     folder = _resolved(out)
-    _check_inputs(folder, inputs)
+    with suppress(OSError):  # what cannot be looked at is told below
+        _check_inputs(folder, inputs)
     made = _make_parents(folder)
     try:
         with locked(folder):

@@ -12,9 +12,9 @@ import polars as pl
 
 __all__ = [
     "BALANCE", "COMPONENTS", "COMPONENT_COUNTS", "CONFIDENCE_SETS", "CROSS_FITTING", "DIAGNOSTICS", "EFFECT_CURVE",
-    "EIGENVALUES", "ENVIRONMENTS", "ESTIMATES", "FILES", "LOADINGS", "META_ANALYSIS", "NEGATIVE_CONTROLS", "NUMBER",
-    "SAMPLES", "SENSITIVITY", "STRATIFICATION", "TABLES", "TEXT", "TRUTH", "VARIANTS", "VERBS", "WHOLE", "Columns",
-    "File", "files_after", "files_of", "people_files",
+    "EIGENVALUES", "ENVIRONMENTS", "ESTIMATES", "FAMILIES", "FILES", "LOADINGS", "MENDELIAN_ERRORS", "META_ANALYSIS",
+    "NEGATIVE_CONTROLS", "NUMBER", "PEDIGREE", "SAMPLES", "SENSITIVITY", "STRATIFICATION", "TABLES", "TEXT", "TRUTH",
+    "VARIANTS", "VERBS", "WHOLE", "Columns", "File", "files_after", "files_of", "people_files",
 ]  # fmt: skip
 
 Columns = Mapping[str, pl.DataType | type[pl.DataType]]
@@ -84,6 +84,12 @@ CROSS_FITTING: Columns = {
     "conditional_likelihood_ratio": TEXT, "heterogeneity_q": NUMBER, "heterogeneity_df": WHOLE,
     "heterogeneity_p_value": NUMBER, "disagreement": NUMBER, "disagreement_df": WHOLE, "disagreement_p_value": NUMBER,
 }  # fmt: skip
+FAMILIES: Columns = {
+    "measure": TEXT, "compared": TEXT, "estimate": NUMBER, "std_error": NUMBER, "ci_lower": NUMBER, "ci_upper": NUMBER,
+    "p_value": NUMBER, "detectable": NUMBER, "n_samples": WHOLE, "reason": TEXT,
+}  # fmt: skip
+PEDIGREE: Columns = {"sample_id": TEXT, "fault": TEXT, "reason": TEXT}
+MENDELIAN_ERRORS: Columns = {"variant": TEXT, "n_trios": WHOLE, "n_inconsistent": WHOLE}
 SAMPLES: Columns = {"stage": TEXT, "environment": TEXT, "n_samples": WHOLE, "reason": TEXT}
 
 
@@ -115,11 +121,14 @@ class File:
 _LEARNED = "nothing was to be learned"
 _ON_REQUEST = "`[output] people` is false"
 _MASKED = "small counts are masked"
+_NO_FAMILIES = "the study names no families"
 
 FILES: Mapping[str, File] = {
     "samples.tsv": File("read", SAMPLES),
     "variants.tsv": File("read", VARIANTS),
     "components.tsv": File("read", COMPONENTS, absent="no principal components"),
+    "mendelian_errors.tsv": File("read", MENDELIAN_ERRORS, absent=_NO_FAMILIES),
+    "pedigree.tsv": File("read", PEDIGREE, absent=f"{_ON_REQUEST}, or {_NO_FAMILIES}", people=True),
     "provenance.json": File("read"),
     "truth.json": File("read", absent="the study is not simulated"),
     "loadings.tsv": File("learn", LOADINGS, NUMBER, absent=f"{_LEARNED}, or the learner is not linear"),
@@ -129,6 +138,7 @@ FILES: Mapping[str, File] = {
     "cross_fitting.tsv": File(
         "estimate", CROSS_FITTING, absent="`[estimate] cross_fitting` is 0, or no latent instrument"
     ),
+    "families.tsv": File("estimate", FAMILIES, absent=_NO_FAMILIES),
     "diagnostics.tsv": File("diagnose", DIAGNOSTICS),
     "environments.tsv": File("diagnose", ENVIRONMENTS),
     "balance.tsv": File("diagnose", BALANCE),

@@ -25,7 +25,7 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,  # said below, with what became of the files
 )
-app.command(demo.demo)
+app.command(demo.app)
 app.command(run.run)
 app.command(simulate.app)
 app.command(verbs.read)

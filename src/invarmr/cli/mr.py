@@ -34,6 +34,9 @@ def mr(
     report: bool = True,
     binary_exposure: Annotated[bool, Parameter(negative="")] = False,
     binary_outcome: Annotated[bool, Parameter(negative="")] = False,
+    within_family: tuple[Path, Path] | None = None,
+    within_family_correlation: float | None = None,
+    within_family_overlap: float | None = None,
     smallest_count: int | None = None,
     seed: int = 1,
     quiet: Annotated[bool, Parameter(negative="")] = False,
@@ -77,6 +80,13 @@ def mr(
         The exposure's effects are log odds ratios.
     binary_outcome
         The outcome's effects are log odds ratios.
+    within_family
+        Associations of the same variants within families, exposure and outcome: both estimates and their difference
+        by every method, in within_family.tsv.
+    within_family_correlation
+        Of the population and the within-family estimate; 0 unless this or the overlap is given.
+    within_family_overlap
+        Share of the within-family study's people who are in the population study; gives the correlation.
     smallest_count
         Mask counts of people below this number.
     seed
@@ -87,6 +97,7 @@ def mr(
     from invarmr.genetics.clumping import ClumpSettings
     from invarmr.study.config import check_seed
     from invarmr.study.two_sample import TwoSampleSettings, write_two_sample_study
+    from invarmr.study.within_family import read_within_family
 
     check_seed(seed)
     settings = TwoSampleSettings(
@@ -105,8 +116,11 @@ def mr(
     )
     if methods:
         settings = replace(settings, methods=tuple(methods))
+    within = None
+    if within_family is not None:
+        within = read_within_family(within_family, correlation=within_family_correlation, overlap=within_family_overlap)
     study = write_two_sample_study(
-        exposure, outcome, out, settings, exposure_name=exposure_name, outcome_name=outcome_name
+        exposure, outcome, out, settings, exposure_name=exposure_name, outcome_name=outcome_name, within=within
     )
     if not quiet:
         _say(study)
@@ -125,6 +139,14 @@ def _say(study: TwoSampleStudy) -> None:
         )
     for note in study.notes:
         print(note)
+    if study.within_family is not None:
+        for row in study.within_family.iter_rows(named=True):
+            print(
+                f"within families, {row['method']} ({row['nsnp']} variants): {row['b_within_family']:.4f} (se "
+                f"{row['se_within_family']:.4f}), population less within {row['difference']:+.4f} (se "
+                f"{row['se_difference']:.4f}, p {row['p_difference']:.2g}; {row['detectable']:.3g} would have been "
+                "seen with 80 % power)"
+            )
     if study.clumping is not None:
         clumped = int((~study.clumping["kept"]).sum())
         print(f"{clumped} of {study.clumping.height} variants clumped away, each with its reason in clumping.tsv")

@@ -35,7 +35,7 @@ def finish(folder: Path, verdict: Verdict, *, quiet: bool) -> int:
     print(f"\nverdict: {verdict.status}")
     for reason in reasons_told(folder):
         print(f"  {reason}")
-    if not verdict.interpretable:
+    if not verdict.interpretable and not verdict.mendelian_headline:
         print("  The headline is not interpretable as a causal effect.")
     print(f"\nreport: {report}")
     return status_of(verdict)

@@ -1,4 +1,4 @@
-"""`invarmr simulate admixture --out DIR` and `invarmr simulate latent --out DIR`."""
+"""`invarmr simulate admixture --out DIR`, `... latent --out DIR` and `... families --out DIR`."""
 
 from __future__ import annotations
 
@@ -184,5 +184,104 @@ def latent(
     with progress.verb("simulate", f"{n_samples:,} rows in each of {n_environments} environments"):
         sample = simulate_latent(design, seed=seed, part=part)
         study = write_latent_study(sample, out, learner=learner, table=table)
+    print(study)
+    return 0
+
+
+@app.command
+def families(
+    *,
+    out: Path,
+    seed: int = 1,
+    n_samples: int = 12_000,
+    n_environments: int = 3,
+    trios: float = 0.5,
+    sibships: float = 0.25,
+    sibship_size: int = 2,
+    n_instruments: int = 60,
+    n_variants: int = 400,
+    effect: float = 0.2,
+    generations: int = 2,
+    mating: Literal["random", "within", "cross"] = "random",
+    mate_correlation: tuple[float, ...] = (0.0,),
+    dynastic_outcome: tuple[float, ...] = (0.0,),
+    dynastic_exposure: tuple[float, ...] = (0.0,),
+    sibling_effect: float = 0.0,
+    ancestry_strength: float = 1.0,
+    missing_rate: float = 0.0,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Simulate trios, sibships and single people with assortative mating, dynastic effects and ancestry.
+
+    Parameters
+    ----------
+    out
+        Folder for cohort.bed/.bim/.fam, phenotypes.tsv, parents.tsv, instruments.tsv, study.toml, truth.json and
+        truth_samples.tsv.
+    seed
+        Of everything that is drawn.
+    n_samples
+        People with phenotypes; the trios' parents come on top.
+    n_environments
+        Birth cohorts or regions: the environments.
+    trios
+        Share of the people whose parents are in the file.
+    sibships
+        Share of the people who are in a sibship.
+    sibship_size
+        Children in each sibship.
+    n_instruments
+        Variants that act on the exposure; as many others may act on the outcome.
+    n_variants
+        Variants in the file.
+    effect
+        Effect of the exposure on the outcome.
+    generations
+        Of couples and children after the founders.
+    mating
+        Random, within (exposure with exposure), or cross (exposure of one mate with outcome of the other).
+    mate_correlation
+        Of these traits: once, or once per environment.
+    dynastic_outcome
+        Effect of the parents' exposure on the child's outcome: once, or once per environment.
+    dynastic_exposure
+        Effect of the parents' exposure on the child's exposure: once, or once per environment.
+    sibling_effect
+        Effect of the siblings' exposure on the outcome.
+    ancestry_strength
+        Standard deviation of the ancestry part of the confounder; 0 for none.
+    missing_rate
+        Share of calls that are missing.
+    quiet
+        Print nothing but the study file's path.
+    """
+    from invarmr.simulate.families import FamiliesDesign, simulate_families
+    from invarmr.study.config import check_seed
+    from invarmr.study.progress import Progress
+    from invarmr.study.simulated_families import write_families_study
+
+    check_seed(seed)
+    design = FamiliesDesign(
+        n_samples=n_samples,
+        n_environments=n_environments,
+        trios=trios,
+        sibships=sibships,
+        sibship_size=sibship_size,
+        n_instruments=n_instruments,
+        n_outcome_variants=min(n_instruments, max(n_variants - n_instruments, 0)),
+        n_variants=n_variants,
+        effect=effect,
+        generations=generations,
+        mating=mating,
+        mate_correlation=mate_correlation,
+        dynastic_outcome=dynastic_outcome,
+        dynastic_exposure=dynastic_exposure,
+        sibling_effect=sibling_effect,
+        ancestry_strength=ancestry_strength,
+        missing_rate=missing_rate,
+    )
+    progress = Progress(quiet=quiet)
+    with progress.verb("simulate", f"families of {n_samples:,} people in {n_environments} environments"):
+        study = write_families_study(simulate_families(design, seed=seed), out)
     print(study)
     return 0

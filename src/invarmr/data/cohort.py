@@ -15,13 +15,15 @@ import polars as pl
 from numpy.typing import ArrayLike
 
 from invarmr.arrays import FloatArray, IntArray, StrArray, finite_matrix, finite_vector, read_only
+from invarmr.data.families import ArrayCalls, Families
 from invarmr.data.instrument_source import ArrayInstruments, InstrumentSource, SelectedInstruments
 from invarmr.data.labels import encoded, names_of, sample_ids_of
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.data.moment_pass import Track, sum_groups
 from invarmr.data.moments import EnvironmentMoments
+from invarmr.data.pedigree import Pedigree
 from invarmr.data.representation import RepresentedInstruments, represent
-from invarmr.errors import InputError
+from invarmr.errors import InputError, first_few
 
 __all__ = ["BLOCK", "Account", "Cohort", "InstrumentKind"]
 
@@ -80,6 +82,8 @@ class Cohort:
         (n,) codes of clusters of dependent samples; None: independent.
     observed
         The same people with the instruments as observed, where these are learned features (`represented`).
+    families
+        Trios and sibships among the people; None where not known (`with_families`).
     """
 
     instruments: InstrumentSource
@@ -103,6 +107,7 @@ class Cohort:
     environment_name: str = "environment"
     account: Account = field(default_factory=Account)
     observed: Cohort | None = None
+    families: Families | None = None
 
     def __post_init__(self) -> None:
         for name in (*_ARRAYS, "weights", "cluster"):
@@ -263,6 +268,32 @@ class Cohort:
         checked = finite_matrix(components, "components", self.n_samples)
         return replace(self, components=checked, component_names=tuple(names))
 
+    def with_families(self, pedigree: Pedigree, *, calls: ArrayLike, sample_ids: Sequence[str]) -> Cohort:
+        """The same cohort with its families: who is whose child, and everybody's calls.
+
+        Parameters
+        ----------
+        pedigree
+            Parents and sibships by id.
+        calls
+            (m, d) values of the instruments, NaN where not called, of everybody with genotypes, parents included.
+        sample_ids
+            m ids, those of the cohort among them.
+        """
+        values = np.asarray(calls, dtype=np.float64)
+        names = np.array([str(name) for name in sample_ids], dtype=np.str_)
+        if values.shape != (len(names), self.n_instruments):
+            raise InputError(
+                f"calls must have one row for each of {len(names)} ids and {self.n_instruments} columns, but have "
+                f"shape {values.shape}."
+            )
+        absent = np.setdiff1d(self.sample_ids, names)
+        if absent.size:
+            raise InputError(
+                f"calls must hold everybody of the cohort, but {absent.size} are not there: {first_few(absent)}."
+            )
+        return replace(self, families=Families.of(pedigree, self.sample_ids, ArrayCalls(values), names))
+
     def represented(self, latent: LatentInstruments) -> Cohort:
         """The same people with the features that `latent` is linear in as instruments; this cohort where it is linear.
 
@@ -305,6 +336,7 @@ class Cohort:
             **{name: getattr(self, name)[samples] for name in _ARRAYS},
             cluster=None if self.cluster is None else np.unique(self.cluster[samples], return_inverse=True)[1],
             observed=None if self.observed is None else self.observed.subset(samples),
+            families=None if self.families is None else self.families.subset(samples),
         )
 
     def _left(self, samples: IntArray) -> FloatArray:

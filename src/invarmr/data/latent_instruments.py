@@ -18,7 +18,16 @@ from invarmr.data.instrument_source import InstrumentSource
 from invarmr.data.representation import Representation
 from invarmr.errors import InputError
 
-__all__ = ["DimensionStep", "LadderStep", "LatentInstruments", "Leak", "Status", "Verdict", "identification_verdict"]
+__all__ = [
+    "MENDELIAN",
+    "DimensionStep",
+    "LadderStep",
+    "LatentInstruments",
+    "Leak",
+    "Status",
+    "Verdict",
+    "identification_verdict",
+]
 
 Status = Literal["identified", "weak", "not identified", "rejected"]
 
@@ -34,10 +43,13 @@ class Verdict:
         confounded directions); `rejected` (a test of the assumptions failed).
     reasons
         Plain sentences, the deciding one first.
+    mendelian_headline
+        Whether the report leads with the Mendelian estimate because families rejected the instruments judged here.
     """
 
     status: Status
     reasons: tuple[str, ...]
+    mendelian_headline: bool = False
 
     @property
     def interpretable(self) -> bool:
@@ -270,6 +282,9 @@ class LatentInstruments:
         return out
 
 
+MENDELIAN = "mendelian"
+"""Name of the learner whose instruments are valid by Mendel's law, not by a comparison of environments."""
+
 _DEPENDENT = 0.01
 """Level of the test on which the doubt about the confounded part rests."""
 
@@ -280,6 +295,9 @@ def identification_verdict(latent: LatentInstruments) -> Verdict:
     Rejected when no number of latent instruments passed; not identified when the environments do not differ, or when
     they differ in means alone and in as many directions as their number can show; identified otherwise.
     """
+    if latent.learner == MENDELIAN:
+        varies = f"Given the family, {_count(latent.n_latent, 'variant')} can differ by Mendel's law alone."
+        return Verdict("identified", (varies,))
     p, q = latent.n_latent, latent.n_confounded
     if latent.ladder and not latent.ladder[-1].passed:
         tried = " ".join(f"{step.learner}: {step.reason}" for step in latent.ladder)

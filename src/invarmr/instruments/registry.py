@@ -18,6 +18,7 @@ LEARNERS: Mapping[str, str] = {
     "polynomial": "polynomial:PolynomialInstruments",
     "flow": "flow:FlowInstruments",
     "autoencoder": "autoencoder:AutoencoderInstruments",
+    "mendelian": "mendelian:MendelianInstruments",
     "auto": "automatic:AutomaticInstruments",
 }
 """Name in study files -> module in this room and class."""

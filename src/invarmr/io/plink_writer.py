@@ -45,12 +45,13 @@ def write_plink(
     sample_ids: Sequence[str] | StrArray,
     *,
     sex: Sequence[int] | IntArray | None = None,
+    family: pl.DataFrame | None = None,
 ) -> Path:
     """Write a genotype matrix as `prefix`.bed, `prefix`.bim and `prefix`.fam.
 
     Each file is written beside its place and renamed into it, so that none is ever half written, and calls
-    that cannot be written leave nothing behind. Every sample is its own family; parents and phenotype are
-    unknown.
+    that cannot be written leave nothing behind. Every sample is its own family, and parents are unknown, unless
+    `family` says more; the phenotype is unknown.
 
     Parameters
     ----------
@@ -65,6 +66,8 @@ def write_plink(
         One unique id per column of `calls`, without white space.
     sex
         1 male, 2 female, 0 unknown, one per sample; default unknown.
+    family
+        `FID`, `father`, `mother`, one row per sample; "0" for an unknown parent.
 
     Returns
     -------
@@ -97,7 +100,7 @@ def write_plink(
     _check_shapes(calls, variants, ids)
     _check_ids(ids, "sample_ids")
     _check_ids(variants["variant"].cast(pl.String).to_list(), "variants")
-    fam = _fam(ids, _sexes(sex, len(ids)))
+    fam = _fam(ids, _sexes(sex, len(ids)), family)
     bed = _beside(base, ".bed")
     _replace(bed, lambda file: _pack_all(calls, file))
     _replace(_beside(base, ".bim"), lambda file: file.write(_bim(variants)))
@@ -123,11 +126,15 @@ def _check_shapes(calls: NDArray[np.int8], variants: pl.DataFrame, ids: list[str
         raise InputError("A .bed file needs at least one variant and one sample, but there is none.")
 
 
-def _check_ids(ids: list[str], name: str) -> None:
+def _check_words(ids: list[str], name: str) -> None:
     odd = [text for text in ids if not text or any(letter.isspace() for letter in text)]
     if odd:
         shown = first_few([repr(text) for text in odd])
         raise InputError(f"{name} must be ids without white space, but {len(odd)} are not: {shown}.")
+
+
+def _check_ids(ids: list[str], name: str) -> None:
+    _check_words(ids, name)
     if len(set(ids)) != len(ids):
         seen: set[str] = set()
         repeated = [text for text in ids if text in seen or seen.add(text)]  # type: ignore[func-returns-value]
@@ -141,9 +148,15 @@ def _sexes(sex: Sequence[int] | IntArray | None, samples: int) -> IntArray:
     return codes.astype(np.int64)
 
 
-def _fam(ids: list[str], sexes: IntArray) -> bytes:
-    pairs = zip(ids, sexes.tolist(), strict=True)
-    return "".join(f"{name} {name} 0 0 {code} -9\n" for name, code in pairs).encode()
+def _fam(ids: list[str], sexes: IntArray, family: pl.DataFrame | None) -> bytes:
+    if family is None:
+        pairs = zip(ids, sexes.tolist(), strict=True)
+        return "".join(f"{name} {name} 0 0 {code} -9\n" for name, code in pairs).encode()
+    columns = [[str(name) for name in family[column].to_list()] for column in ("FID", "father", "mother")]
+    for values in columns:
+        _check_words(values, "family")
+    rows = zip(columns[0], ids, *columns[1:], sexes.tolist(), strict=True)
+    return "".join(f"{fid} {name} {father} {mother} {code} -9\n" for fid, name, father, mother, code in rows).encode()
 
 
 def _bim(variants: pl.DataFrame) -> bytes:

@@ -19,7 +19,7 @@ __all__ = ["SETS", "STATUSES", "Archive", "EstimateRow", "Verdict", "read_archiv
 STATUSES = ("identified", "weak", "not identified", "rejected")
 SETS = (
     "none", "observed", "observed+environment", "observed+pcs", "allele_score", "learned", "learned+environment",
-    "oracle",
+    "mendelian", "learned+mendelian", "learned (families)", "observed (families)", "observed+pcs (families)", "oracle",
 )  # fmt: skip
 
 
@@ -60,11 +60,12 @@ class Verdict:
     learner: str | None = None
     degree: int | None = None
     ladder: tuple[Mapping[str, Any], ...] = ()
+    mendelian_headline: bool = False
 
     @property
     def interpretable(self) -> bool:
-        """Whether the effect may be read as an effect."""
-        return self.status in ("identified", "weak")
+        """Whether the headline may be read as an effect; families may lead where what was learned is rejected."""
+        return self.status in ("identified", "weak") or self.mendelian_headline
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -92,6 +93,7 @@ class Archive:
     confidence_sets: pl.DataFrame | None = None
     sensitivity: pl.DataFrame | None = None
     cross_fitting: pl.DataFrame | None = None
+    families: pl.DataFrame | None = None
 
     @property
     def headline(self) -> EstimateRow:
@@ -156,6 +158,7 @@ def read_archive(folder: Path) -> Archive:
         confidence_sets=_optional(folder, "confidence_sets.tsv"),
         sensitivity=_optional(folder, "sensitivity.tsv"),
         cross_fitting=_optional(folder, "cross_fitting.tsv"),
+        families=_optional(folder, "families.tsv"),
     )
 
 
@@ -210,6 +213,7 @@ def _verdict(path: Path) -> Verdict:
         learner=optional("learner"),
         degree=optional("degree"),
         ladder=tuple(optional("ladder") or ()),
+        mendelian_headline=bool(optional("mendelian_headline")),
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from invarmr.archive.disclosure import Disclosure
 from invarmr.archive.files import write_text
 from invarmr.archive.folder import changed_folder
-from invarmr.report import cross_fitting_table, data_tables, stratification_tables, tables
+from invarmr.report import cross_fitting_table, data_tables, family_table, stratification_tables, tables
 from invarmr.report.archive import Archive, read_archive
 from invarmr.report.methods import GLOSSARY, methods_text, references
 from invarmr.report.numbers import show_effect, show_number, show_p, show_share
@@ -163,6 +163,7 @@ def _tables(archive: Archive, counts: Disclosure) -> dict[str, tables.Table]:
         stratification_tables.control_table(archive, counts=counts),
         stratification_tables.set_table(archive),
         cross_fitting_table.cross_fitting_table(archive, counts=counts),
+        family_table.family_table(archive, counts=counts),
         tables.input_table(archive),
         tables.timing_table(archive),
         strobe_table(strobe_facts(archive, counts=counts)),

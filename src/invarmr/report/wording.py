@@ -38,6 +38,11 @@ SET_NAMES: Mapping[str, str] = {
     "allele_score": "Allele score",
     "learned": "Learned",
     "learned+environment": "Learned, within environments",
+    "mendelian": "Mendelian (families)",
+    "learned+mendelian": "Learned and Mendelian, combined",
+    "learned (families)": "Learned, people in families",
+    "observed (families)": "Observed, people in families",
+    "observed+pcs (families)": "Observed, given components, people in families",
     "oracle": "Oracle (simulated truth)",
 }
 
@@ -49,6 +54,8 @@ SET_PHRASES: Mapping[str, str] = {
     "allele_score": "the allele score",
     "learned": "the learned instruments",
     "learned+environment": "the learned instruments within environments",
+    "mendelian": "what children inherited at random",
+    "learned+mendelian": "the learned instruments and what children inherited, combined",
     "oracle": "the simulated truth",
 }
 
@@ -93,6 +100,21 @@ ASSUMPTIONS: Mapping[str, Assumption] = {
         "As for the learned instruments; a shift between environments that the learner missed does no harm, because "
         "only differences within environments are used.",
         "Some confounding is spread alike in all environments and acts within them.",
+    ),
+    "mendelian": Assumption(
+        "Given the parents, or the siblings, what a child inherits is random; parents are who the pedigree says.",
+        "Siblings act on each other (sibships alone), or taking part depends on what was inherited.",
+    ),
+    "learned+mendelian": Assumption(
+        "Learned and Mendelian instruments are both valid; families did not object, as far as their power went.",
+        "A bias of the learned instruments too small for the families at hand to show.",
+    ),
+    "learned (families)": Assumption("As for the learned instruments.", "As for the learned instruments."),
+    "observed (families)": Assumption(
+        "As for the observed instruments within environments.", "As for the observed instruments within environments."
+    ),
+    "observed+pcs (families)": Assumption(
+        "As for the observed instruments given components.", "As for the observed instruments given components."
     ),
     "oracle": Assumption(
         "Uses the simulated truth. It cannot be had in practice; it shows what the best analysis could reach.",

@@ -20,7 +20,7 @@ from invarmr.simulate import mosaic, traits
 from invarmr.simulate.admixture_design import AdmixtureDesign
 from invarmr.simulate.reference_panel import ReferencePanel, load_reference_panel
 
-__all__ = ["AdmixtureDesign", "SimulatedCohort", "simulate_admixture"]
+__all__ = ["AdmixtureDesign", "SimulatedCohort", "draw_ancestry", "external_weights", "simulate_admixture"]
 
 _PURPOSES = (
     "sites", "ancestry", "instruments", "variants", "genotypes", "effects", "confounder", "covariates", "exposure",
@@ -111,7 +111,7 @@ def simulate_admixture(
     streams = _streams(seed)
     site = streams["sites"].permutation(np.repeat(np.arange(design.n_sites), design.sizes()))
     dirichlet = design.site_dirichlet(len(panel.populations))
-    ancestry = _draw_ancestry(dirichlet[site], rng=streams["ancestry"])
+    ancestry = draw_ancestry(dirichlet[site], rng=streams["ancestry"])
     calls, rows, acting = _draw_genotypes(panel, design, ancestry, dirichlet, streams)
     effects, score = traits.scale_effects(
         calls[acting],
@@ -129,7 +129,7 @@ def simulate_admixture(
     width = len(str(design.n_samples))
     ids = np.array([f"S{number:0{width}d}" for number in range(1, design.n_samples + 1)])
     frequency = _expected_frequency(panel, dirichlet)[rows[acting]]
-    weights = _gwas(variants[acting], effects, frequency, size=design.gwas_samples, rng=streams["gwas"])
+    weights = external_weights(variants[acting], effects, frequency, size=design.gwas_samples, rng=streams["gwas"])
     sites = np.array(design.site_labels())[site]
     phenotypes = {"IID": ids, "site": sites, "exposure": exposure, "outcome": outcome.values, "age": age, "sex": sex}
     phenotypes["negative_control"] = control
@@ -152,7 +152,7 @@ def _streams(seed: int) -> dict[str, np.random.Generator]:
     return {name: np.random.default_rng(child) for name, child in zip(_PURPOSES, children, strict=True)}
 
 
-def _draw_ancestry(parameters: FloatArray, *, rng: np.random.Generator) -> FloatArray:
+def draw_ancestry(parameters: FloatArray, *, rng: np.random.Generator) -> FloatArray:
     """Dirichlet draws by normalised gammas, one row of parameters per person."""
     draws = rng.standard_gamma(parameters)
     proportions: FloatArray = draws / draws.sum(axis=1, keepdims=True)
@@ -199,7 +199,7 @@ def _draw_effects(
     return effects
 
 
-def _gwas(
+def external_weights(
     variants: pl.DataFrame, effects: FloatArray, frequency: FloatArray, *, size: int, rng: np.random.Generator
 ) -> pl.DataFrame:
     """Weights as an independent study of `size` people reports them: truth plus noise, effect allele at random."""

@@ -32,6 +32,8 @@ from invarmr.errors import InputError
 from invarmr.io.plink import open_genotypes
 from invarmr.provenance import check_fingerprint, check_unwritten, describe_run
 from invarmr.study.config import StudyConfig, with_changes
+from invarmr.study.families import StudyFamilies, read_families
+from invarmr.study.family_estimates import FamilyEstimates, family_estimates
 from invarmr.study.learning import N_FOLDS, learn_study
 from invarmr.study.phenotypes import columns_of
 from invarmr.study.progress import Progress
@@ -119,6 +121,16 @@ class Archive:
         with np.load(self.require("state/instruments.npz")) as stored:
             return _study(self.config, frame, dict(stored))
 
+    @cached_property
+    def families(self) -> StudyFamilies | None:
+        """Trios and sibships, checked against genotypes; None where the study names none."""
+        return None if self.config.families is None else read_families(self.config, self.study)
+
+    @cached_property
+    def family_estimates(self) -> FamilyEstimates | None:
+        """What families add to the estimates; None where the study names none."""
+        return family_estimates(self, self.latent)
+
     @property
     def cohort(self) -> Cohort:
         """The cohort, its instruments read from the genotype file."""
@@ -160,7 +172,7 @@ class Archive:
         What is not linear in the instruments has a value per person. Where the archive keeps no such values, it is
         learned again from the same people with the same seed.
         """
-        self.require("eigenvalues.tsv" if self.config.learn.method != "none" else "provenance.json")
+        self.require("eigenvalues.tsv" if self.config.learn.compares_environments else "provenance.json")
         path = self.folder / "state/latent.json"
         if not path.exists():
             return learn_study(self.config, self.cohort, self.moments, self.fold)
@@ -214,12 +226,14 @@ class Archive:
         self, study: ReadStudy, config: StudyConfig, inputs: list[dict[str, Any]], progress: Progress
     ) -> None:
         """Write what `read` leaves; `inputs` are the fingerprints that its files had before."""
+        self.config, self.study = config, study
+        families = self.families  # named in one message what is wrong with them, before anything is written
         settings = json.loads(config.to_json())
         about = describe_run(settings=settings, seed=config.run.seed, inputs=inputs, version=__version__)
-        self.config, self.study = config, study
         self._put_provenance(about)
         cohort = study.cohort
-        self.put_table("samples.tsv", cohort.account.samples)
+        samples = cohort.account.samples
+        self.put_table("samples.tsv", samples if families is None else families.account(samples))
         self.put_table("variants.tsv", _variants_table(cohort.account.variants))
         self.moments = tuple(cohort.folded_moments(self.fold, track=partial(progress.track, doing="moments")))
         check_unwritten(inputs)
@@ -248,7 +262,9 @@ class Archive:
     def _put_provenance(self, about: dict[str, Any]) -> None:
         """Write `provenance.json`; sizes of inputs tell how many people they hold, and go where counts are masked."""
         if self.disclosure.masks:
-            inputs = [{key: value for key, value in item.items() if key not in ("bytes", "stamp")} for item in about["inputs"]]
+            inputs = [
+                {key: value for key, value in item.items() if key not in ("bytes", "stamp")} for item in about["inputs"]
+            ]
             about = {**about, "inputs": inputs}
         self.provenance = about
         write_json(self.folder / "provenance.json", about)

@@ -9,8 +9,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from invarmr.data.latent_instruments import MENDELIAN
 from invarmr.errors import InputError, first_few
 from invarmr.instruments.registry import LEARNERS
+from invarmr.study.families_config import FamiliesConfig
+from invarmr.study.output_config import DisclosureConfig, OutputConfig
 from invarmr.study.people_settings import PhenotypesConfig
 from invarmr.study.presets import PresetName, with_preset
 from invarmr.study.sections import ColumnName, Section, Share, StudyPath
@@ -20,6 +23,7 @@ __all__ = [
     "ComponentsConfig",
     "DisclosureConfig",
     "EstimateConfig",
+    "FamiliesConfig",
     "GenotypesConfig",
     "InstrumentsConfig",
     "LearnConfig",
@@ -104,6 +108,11 @@ class LearnConfig(Section):
     options: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies a default
     """Further settings of the learner, by the names they have in Python."""
 
+    @property
+    def compares_environments(self) -> bool:
+        """Whether anything is learned from differences between environments."""
+        return self.method not in ("none", MENDELIAN)
+
 
 class EstimateConfig(Section):
     """`[estimate]`: how intervals are made."""
@@ -152,20 +161,6 @@ class TruthConfig(Section):
     """Table with the oracle's columns for each sample."""
 
 
-class OutputConfig(Section):
-    """`[output]`: what the archive holds besides the result."""
-
-    people: bool = False
-    """Also files with a row per person: latent instruments, and what lets a later verb go on without reading again."""
-
-
-class DisclosureConfig(Section):
-    """`[disclosure]`: what the archive may say of few people."""
-
-    smallest_count: Annotated[int, Field(ge=2)] | None = None
-    """Counts of people below it are masked in everything that is written or shown; none where not given."""
-
-
 class RunConfig(Section):
     """`[run]`: what makes a run repeatable."""
 
@@ -179,10 +174,10 @@ class StudyConfig(Section):
     ----------
     preset
         The cohort whose files these are; its settings stand where the file gave none.
-    genotypes, phenotypes, instruments, quality_control, components, learn, estimate, negative_controls, truth, output,
-    disclosure, run
+    genotypes, phenotypes, instruments, quality_control, components, learn, estimate, negative_controls, families,
+    truth, output, disclosure, run
         The sections of the study file. `genotypes` is None where the instruments are columns of the phenotype
-        table, `truth` is None outside simulated studies, the others have defaults.
+        table, `families` where none are named, `truth` outside simulated studies; the others have defaults.
     """
 
     preset: PresetName | None = None
@@ -194,6 +189,7 @@ class StudyConfig(Section):
     learn: LearnConfig = LearnConfig()
     estimate: EstimateConfig = EstimateConfig()
     negative_controls: NegativeControlsConfig = NegativeControlsConfig()
+    families: FamiliesConfig | None = None
     truth: TruthConfig | None = None
     output: OutputConfig = OutputConfig()
     disclosure: DisclosureConfig = DisclosureConfig()
@@ -206,7 +202,15 @@ class StudyConfig(Section):
                 '[instruments] variants needs genotypes: add a section [genotypes] with path = "cohort.bed", or give '
                 "[instruments] columns alone"
             )
-        if self.learn.method != "none" and not self.phenotypes.environments:
+        if self.learn.method == MENDELIAN and self.families is None:
+            raise ValueError(
+                '[learn] method = "mendelian" needs families: add a section [families] with pedigree, sibship or kin0'
+            )
+        if self.families is not None and (self.genotypes is None or self.instruments.columns):
+            raise ValueError(
+                "[families] needs the calls of variants: [genotypes] path, and [instruments] without columns"
+            )
+        if self.learn.compares_environments and not self.phenotypes.environments:
             raise ValueError(
                 f'[learn] method = "{self.learn.method}" compares environments: name the column in [phenotypes] '
                 'environment, or set [learn] method = "none"'
@@ -224,9 +228,9 @@ class StudyConfig(Section):
 
     def _cross_fitting_has_a_learner(self) -> None:
         method = self.learn.method
-        if self.estimate.cross_fitting and method == "none":
+        if self.estimate.cross_fitting and not self.learn.compares_environments:
             raise ValueError(
-                '[estimate] cross_fitting learns in every part, but [learn] method is "none"; name a learner there'
+                f'[estimate] cross_fitting learns in every part, but [learn] method is "{method}"; name a learner there'
             )
         if self.estimate.cross_fitting and self.estimate.bootstrap and method in _NEURAL:
             raise ValueError(

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from invarmr.archive.schema import CROSS_FITTING
 from invarmr.data.cohort import Cohort
 from invarmr.estimators.cross_fitting import CrossFitted, CrossFittedPart, cross_fit
 from invarmr.estimators.estimate import Estimate
@@ -16,7 +17,6 @@ from invarmr.estimators.kclass import LimitedInformationML
 from invarmr.inference.effect_test import NotApplicable
 from invarmr.inference.stacked_form import ROBUST_TESTS, StackedForm, stacked_form
 from invarmr.instruments.base import Learner
-from invarmr.archive.schema import CROSS_FITTING
 from invarmr.study.config import EstimateConfig
 from invarmr.study.progress import Progress
 

@@ -46,7 +46,7 @@ def learn_study(
         Of each fold of them; the fold of each person.
     """
     settings, seed = config.learn, config.run.seed
-    if settings.method == "none":
+    if not settings.compares_environments:
         return None
     learner = learner_of(settings)
     linear = isinstance(learner, AutomaticInstruments) and learner.ladder[:1] == (StationaryInstruments.name,)

@@ -69,7 +69,7 @@ def read_phenotypes(config: StudyConfig) -> Phenotypes:
 
     names = [settings.exposure, settings.outcome, *settings.covariates, *scores, *components]
     numeric = [name for name in dict.fromkeys(names) if name not in settings.categorical]
-    label = environment_of(frame, settings, number, needed=config.learn.method != "none", path=people.source)
+    label = environment_of(frame, settings, number, needed=config.learn.compares_environments, path=people.source)
     frame = frame.with_columns(label.alias(ENVIRONMENT)).with_columns(number(name) for name in (*numeric, *controls))
     frame, said = _case_control(frame, settings, plink=settings.outcome in people.plink, source=people.source)
     notes += said

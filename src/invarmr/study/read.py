@@ -212,7 +212,7 @@ def _say(progress: Progress, lost: Sequence[Lost]) -> None:
 
 
 def _check_sizes(config: StudyConfig, codes: IntArray, labels: tuple[str, ...]) -> None:
-    if config.learn.method != "none" and len(labels) < 2:
+    if config.learn.compares_environments and len(labels) < 2:
         raise InputError(
             f"At least two environments are required, but after matching only {first_few(labels)} is left "
             f"({len(codes)} samples). See whether the other environments' samples are in the genotype file."

@@ -192,6 +192,8 @@ def verdict_content(diagnostics: Diagnostics, latent: LatentInstruments | None) 
         "n_latent": 0 if latent is None else latent.n_latent,
         "path": [] if latent is None else [vars(step) for step in latent.path],
     }
+    if diagnostics.verdict.mendelian_headline:
+        content["mendelian_headline"] = True
     if latent is not None:
         content |= {
             "n_confounded": latent.n_confounded,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from invarmr.io.plink import genotype_files, open_genotypes
 from invarmr.io.summary_statistics import read_summary_statistics
 from invarmr.provenance import check_unwritten, describe_run, fingerprint
 from invarmr.report.two_sample import two_sample_page
+from invarmr.study.within_family import WithinFamily, compare_within_family
 
 __all__ = ["TwoSampleSettings", "TwoSampleStudy", "two_sample_study", "write_two_sample_study"]
 
@@ -91,6 +92,8 @@ class TwoSampleStudy:
         Every variant with its index variant; None where nothing was clumped.
     notes
         What the reader must know: a direction that could not be estimated.
+    within_family
+        Table of `compare_within_family`; None where no within-family associations were given.
     """
 
     estimates: pl.DataFrame
@@ -99,6 +102,7 @@ class TwoSampleStudy:
     harmonised: pl.DataFrame
     clumping: pl.DataFrame | None
     notes: tuple[str, ...] = ()
+    within_family: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,16 +219,28 @@ def write_two_sample_study(
     *,
     exposure_name: str | None = None,
     outcome_name: str | None = None,
+    within: WithinFamily | None = None,
 ) -> TwoSampleStudy:
     """Read two files, run the study, and write its tables, `provenance.json` and `report.html`, all or nothing."""
-    inputs = [exposure, outcome, *([] if settings.clump is None else genotype_files(settings.clump))]
+    inputs = [
+        exposure,
+        outcome,
+        *(() if within is None else within.files),
+        *([] if settings.clump is None else genotype_files(settings.clump)),
+    ]
     with new_folder(out, kind="two-sample", command="mr", inputs=inputs) as workspace:
         recorded = [fingerprint(path) for path in inputs]
-        study = two_sample_study(
+        population = (
             read_summary_statistics(exposure, name=exposure_name),
             read_summary_statistics(outcome, name=outcome_name),
-            settings,
         )
+        study = two_sample_study(*population, settings)
+        if within is not None:
+            kept = study.harmonised.filter(pl.col("mr_keep") & pl.col("id.exposure").is_in(population[0].ids))["SNP"]
+            table = compare_within_family(
+                kept, population, within, settings.methods, mode=settings.mode, seed=settings.seed
+            )
+            study = replace(study, within_family=table)
         told = Disclosure(settings.smallest_count)
         tables = {
             "harmonised.tsv": study.harmonised,
@@ -234,6 +250,8 @@ def write_two_sample_study(
         }
         if study.clumping is not None:
             tables["clumping.tsv"] = study.clumping
+        if study.within_family is not None:
+            tables["within_family.tsv"] = study.within_family
         for name, table in tables.items():
             write_table(workspace.path / name, told.frame(table))
         write_json(workspace.path / "provenance.json", _provenance(settings, study, recorded))
@@ -243,9 +261,7 @@ def write_two_sample_study(
     return study
 
 
-def _provenance(
-    settings: TwoSampleSettings, study: TwoSampleStudy, inputs: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _provenance(settings: TwoSampleSettings, study: TwoSampleStudy, inputs: list[dict[str, Any]]) -> dict[str, Any]:
     said = {entry.name: getattr(settings, entry.name) for entry in fields(settings) if entry.name != "seed"}
     said["methods"] = [method.method for method in resolve_methods(settings.methods)]
     said["clump"] = None if settings.clump is None else str(settings.clump)

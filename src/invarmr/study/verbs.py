@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from invarmr.archive.files import read_json, write_json, write_text
+from invarmr.archive.files import read_json, write_json, write_table, write_text
 from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import LatentInstruments, Verdict
 from invarmr.data.moments import merge_moments
@@ -19,6 +19,7 @@ from invarmr.study.archive import Archive
 from invarmr.study.config import StudyConfig
 from invarmr.study.cross_fitting import cross_fit_study
 from invarmr.study.estimates import all_estimates, headline_design
+from invarmr.study.family_checks import with_families
 from invarmr.study.learning import learn_study, learner_of
 from invarmr.study.progress import Progress
 from invarmr.study.read import read_study
@@ -54,6 +55,10 @@ def read_archive(config: StudyConfig, archive: Archive, progress: Progress) -> N
     study = read_study(config, progress)
     archive.begin("read")
     archive.save_study(study, config, inputs, progress)
+    if archive.families is not None:
+        archive.put_table("mendelian_errors.tsv", archive.families.variants)
+        if config.output.people:
+            write_table(archive.folder / "pedigree.tsv", archive.families.fault_table())
     if study.cohort.components.shape[1]:
         archive.put_table("components.tsv", component_table(study.cohort))
     if config.truth is not None:
@@ -69,6 +74,8 @@ def inputs_of(config: StudyConfig) -> list[Path]:
         paths += genotype_files(config.genotypes.path)
         paths += [config.components.variants] if config.components.count else []
     paths.append(config.instruments.variants)
+    if config.families is not None:
+        paths += [config.families.pedigree, config.families.kin0, config.families.parents]
     if config.truth is not None:
         paths += [config.truth.path, config.truth.samples]
     return list(dict.fromkeys(path for path in paths if isinstance(path, Path)))
@@ -104,8 +111,13 @@ def estimate_archive(archive: Archive, progress: Progress | None = None) -> list
     estimates, headline = all_estimates(
         archive.cohort, archive.pooled, latent, settings, seed=seed, cross_fitted=cross_fitted
     )
+    families = archive.family_estimates
+    if families is not None:
+        estimates, headline = families.joined(estimates, headline, archive.config.learn.method)
     archive.begin("estimate")
     archive.put_table("estimates.tsv", estimate_table(estimates, headline, archive.cohort, seed))
+    if families is not None:
+        archive.put_table("families.tsv", families.table())
     if cross_fitted is not None and cross_fitted.table is not None:
         archive.put_table("cross_fitting.tsv", cross_fitted.table)
     return estimates
@@ -127,7 +139,7 @@ def diagnose_archive(archive: Archive) -> Verdict:
         latent=latent,
     )
     battery = stratify_archive(archive, design, estimate, found.environments)
-    found = replace(found, checks=found.checks + battery.checks)
+    found = with_families(archive, replace(found, checks=found.checks + battery.checks))
     archive.begin("diagnose")
     for name, table in battery.tables().items():
         archive.put_table(name, table)
