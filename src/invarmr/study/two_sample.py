@@ -229,7 +229,7 @@ def write_two_sample_study(
         *([] if settings.clump is None else genotype_files(settings.clump)),
     ]
     with new_folder(out, kind="two-sample", command="mr", inputs=inputs) as workspace:
-        recorded = [fingerprint(path) for path in inputs]
+        recorded = [fingerprint(path) for path in inputs if path.is_file()]
         population = (
             read_summary_statistics(exposure, name=exposure_name),
             read_summary_statistics(outcome, name=outcome_name),
