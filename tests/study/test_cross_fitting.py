@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from invarmr.estimators.cross_fitting import CrossFitted
-from invarmr.inference.effect_test import NotApplicable
+from invarmr.inference.statistical_test import NotApplicable
 from invarmr.instruments.stationary import StationaryInstruments
 from invarmr.report.html import write_report
 from invarmr.simulate.latent import LatentDesign, simulate_latent
