@@ -188,3 +188,24 @@ def test_a_subset_is_the_cohort_of_these_people() -> None:
 def test_a_subset_with_too_few_people_in_an_environment_is_refused() -> None:
     with pytest.raises(InputError, match=r"b \(2\)"):
         invarmr.Cohort.from_arrays(**given()).subset(np.arange(N // 2 + 2))
+
+
+def test_people_of_some_environments() -> None:
+    rng = np.random.default_rng(1)
+    site = np.array(["a", "b", "c"])[np.arange(90) % 3]
+    whole = invarmr.Cohort.from_arrays(
+        instrument=rng.normal(size=(90, 2)),
+        exposure=rng.normal(size=90),
+        outcome=rng.normal(size=90),
+        environment=site,
+        cluster=np.arange(90) // 10,
+    )
+    some = whole.of_environments([2, 0])
+    people = np.flatnonzero(site != "b")
+    assert some.environments == ("c", "a")
+    assert [some.environments[code] for code in some.environment] == site[people].tolist()
+    np.testing.assert_array_equal(some.outcome, whole.outcome[people])
+    np.testing.assert_array_equal(some.instruments.read(np.arange(60)), whole.instruments.read(people))
+    own = whole.moments.subset([2, 0])
+    np.testing.assert_allclose(some.moments.crossproduct, own.crossproduct)
+    assert some.moments.environments == own.environments

@@ -14,6 +14,7 @@ from invarmr.diagnostics.check import Check
 from invarmr.diagnostics.referee import Referee, combined, judge_with_families, mendelian_verdict, referee
 from invarmr.errors import InputError
 from invarmr.estimators.influence import influence
+from invarmr.inference.null_law import ChiSquared
 
 
 def arrays(n=400, d=20, seed=1):
@@ -129,11 +130,10 @@ def test_the_verdict_follows_the_referee():
 
 def test_the_mendelian_verdict():
     counts = {"trios": 5, "sibships": 2, "siblings": 4}
-    strong = Check(assumption="relevance", test="first-stage F", null="", statistic=40.0, conclusion="strong")
+    about = {"null": "", "role": "decides"}
+    strong = Check(assumption="relevance", test="first-stage F", statistic=40.0, conclusion="strong", **about)
     assert mendelian_verdict([strong], counts).status == "identified"
     assert "siblings on each other" in mendelian_verdict([strong], counts).reasons[-1]
     assert mendelian_verdict([replace(strong, statistic=3.0)], counts).status == "weak"
-    failed = Check(
-        assumption="exclusion", test="Sargan J", null="", statistic=90.0, df="5", p_value=1e-9, conclusion="no"
-    )
+    failed = Check(assumption="exclusion", test="J", statistic=90.0, law=ChiSquared(5), conclusion="no", **about)
     assert mendelian_verdict([strong, failed], counts | {"sibships": 0}).status == "rejected"

@@ -66,10 +66,12 @@ def test_size_with_observed_and_with_learned_instruments(linear_study) -> None:
         assert stats.kstest(p, "uniform").pvalue > 0.001
 
 
-def test_robust_errors_fall_back_to_what_moments_can_give() -> None:
+def test_robust_errors_need_the_people() -> None:
     design = invarmr.IVDesign.from_cohort(cohort((1.0, 1.0)))
-    found = environment_estimates(design, invarmr.TwoStageLeastSquares(std_errors="robust"))
-    assert found[0].own.std_errors == "homoskedastic"
+    robust = invarmr.TwoStageLeastSquares(std_errors="robust")
+    assert environment_estimates(design, robust)[0].own.std_errors == "robust"
+    without = environment_estimates(replace(design, cohort=None), robust)
+    assert all(item.own is item.left_out is None for item in without)
     assert environment_estimates(design, invarmr.LimitedInformationML())[0].own.std_errors == "many-instrument"
 
 

@@ -28,11 +28,23 @@ def checks(*, f: float = 50.0, j: float | None = 0.3, q: float | None = 0.4) -> 
         if p is None:
             return not_applicable(assumption, test, "a null", "a reason")
         return Check(
-            assumption=assumption, test=test, null="a null", statistic=1.0, p_value=p, conclusion=f"said {test}"
+            assumption=assumption,
+            test=test,
+            null="a null",
+            statistic=1.0,
+            p_value=p,
+            role="decides",
+            conclusion=f"said {test}",
         )
 
     strength = Check(
-        assumption="relevance", test="first-stage F", null="n", statistic=f, p_value=0.0, conclusion="strength is f"
+        assumption="relevance",
+        test="first-stage F",
+        null="n",
+        statistic=f,
+        p_value=0.0,
+        role="decides",
+        conclusion="strength is f",
     )
     return [strength, tested("exclusion", "Sargan J", j), tested("stability", "Cochran Q over environments", q)]
 
@@ -74,7 +86,7 @@ def test_the_deciding_reason_comes_first() -> None:
 
 
 def test_hansen_rejects_too() -> None:
-    hansen = Check(assumption="exclusion", test="Hansen J", null="n", p_value=0.001, conclusion="c")
+    hansen = Check(assumption="exclusion", test="Hansen J", null="n", p_value=0.001, role="decides", conclusion="c")
     assert judge(latent(), [*checks(), hansen]).status == "rejected"
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 import invarmr
 from invarmr.errors import InputError
 from invarmr.estimators.cross_fitting import cross_fit
-from invarmr.inference.effect_test import NotApplicable
+from invarmr.inference.statistical_test import NotApplicable
 
 LIML = invarmr.LimitedInformationML()
 STATIONARY = invarmr.StationaryInstruments(n_latent=2)

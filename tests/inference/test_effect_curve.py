@@ -7,8 +7,8 @@ import invarmr
 from invarmr.errors import InputError
 from invarmr.inference.anderson_rubin import anderson_rubin_test
 from invarmr.inference.effect_curve import effect_curve
-from invarmr.inference.effect_test import NotApplicable
 from invarmr.inference.likelihood_ratio import conditional_likelihood_ratio_test
+from invarmr.inference.statistical_test import NotApplicable
 
 
 def design(strength: float = 0.5, k: int = 3, *, n: int = 600, exact: bool = False) -> invarmr.IVDesign:

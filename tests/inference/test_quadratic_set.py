@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from scipy import linalg, stats
 
-from invarmr.inference.effect_test import EffectTest
+from invarmr.inference.log_survival import log_survival_chi2, log_survival_f
+from invarmr.inference.null_law import ChiSquared
 from invarmr.inference.quadratic_set import WHOLE_LINE, sublevel, superlevel, union
 from invarmr.inference.reduced_form import ReducedForm
-from invarmr.inference.tails import log_survival_chi2, log_survival_f
+from invarmr.inference.statistical_test import StatisticalTest
 
 
 def form(projected) -> ReducedForm:
@@ -73,6 +74,6 @@ def test_log_survival_of_f_agrees_with_scipy_and_goes_on(df) -> None:
 
 
 def test_a_test_prints_itself() -> None:
-    shown = EffectTest.of("score", 1.5, statistic=3.0, df="1", log_p=0.1)
+    shown = StatisticalTest(test="score", null="effect = 1.5", statistic=0.0, law=ChiSquared(1))
     assert shown.p_value == 1.0
-    assert str(shown) == "score test of effect = 1.5: statistic 3 (df 1), p = 1"
+    assert str(shown) == "score test of effect = 1.5: statistic 0 (df 1), p = 1"

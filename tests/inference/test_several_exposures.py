@@ -13,8 +13,8 @@ from invarmr.diagnostics.several_exposures import several_exposures_checks
 from invarmr.diagnostics.strength import kleibergen_paap_check
 from invarmr.errors import InputError
 from invarmr.estimators.several_exposures import SeveralExposuresKClass
-from invarmr.inference.joint_test import JointTest
 from invarmr.inference.several_exposures import joint_test, subset_set, subset_test
+from invarmr.inference.statistical_test import StatisticalTest
 
 
 def arrays(n: int = 400, k: int = 4, seed: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -160,4 +160,4 @@ def test_what_cannot_be_built_is_refused() -> None:
         SeveralExposuresKClass(member="2SLS").fit(alike)
     assert not joint_test(alike, {"exposure1": 0.0, "exposure2": 0.0}).applies
     assert not subset_test(alike, {"exposure1": 0.0}).applies
-    assert "not applicable" in str(JointTest.none("AR", {"a": 1.0}, "there is no error"))
+    assert "not applicable" in str(StatisticalTest.none("AR", "a = 1", "there is no error"))

@@ -8,10 +8,10 @@ import invarmr
 from invarmr.data.stacked_design import StackedDesign
 from invarmr.errors import InputError
 from invarmr.inference.anderson_rubin import anderson_rubin_set, anderson_rubin_test
-from invarmr.inference.effect_test import NotApplicable
 from invarmr.inference.lagrange_multiplier import lagrange_multiplier_set, lagrange_multiplier_test
 from invarmr.inference.likelihood_ratio import conditional_likelihood_ratio_set, conditional_likelihood_ratio_test
 from invarmr.inference.stacked_form import ROBUST_TESTS, stacked_form
+from invarmr.inference.statistical_test import NotApplicable
 
 TESTS = (anderson_rubin_test, lagrange_multiplier_test, conditional_likelihood_ratio_test)
 SETS = (anderson_rubin_set, lagrange_multiplier_set, conditional_likelihood_ratio_set)

@@ -19,7 +19,7 @@ ESTIMATE_COLUMNS = [
 ]  # fmt: skip
 ENVIRONMENT_COLUMNS = [
     "environment", "n_samples", "estimate", "std_error", "ci_lower", "ci_upper", "first_stage_f",
-    "left_out_estimate", "left_out_std_error", "left_out_ci_lower", "left_out_ci_upper",
+    "left_out_estimate", "left_out_std_error", "left_out_ci_lower", "left_out_ci_upper", "level",
 ]  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def write_environments(folder, rng, *, centre, error, sizes):
         alone, rest = error * 2, error * 1.15
         a, b = centre + alone * rng.standard_normal(), centre + rest * 0.4 * rng.standard_normal()
         rows.append((site, n, a, alone, a - 1.96 * alone, a + 1.96 * alone, 9.3, b, rest, b - 1.96 * rest,
-                     b + 1.96 * rest))  # fmt: skip
+                     b + 1.96 * rest, 0.95))  # fmt: skip
     write_tsv(folder / "environments.tsv", ENVIRONMENT_COLUMNS, rows)
 
 

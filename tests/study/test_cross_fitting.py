@@ -11,7 +11,7 @@ import pytest
 
 from invarmr.archive.folder import seal
 from invarmr.estimators.cross_fitting import CrossFitted
-from invarmr.inference.effect_test import NotApplicable
+from invarmr.inference.statistical_test import NotApplicable
 from invarmr.instruments.stationary import StationaryInstruments
 from invarmr.report.html import report_page
 from invarmr.simulate.latent import LatentDesign, simulate_latent

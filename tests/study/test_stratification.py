@@ -103,3 +103,25 @@ def test_sets_are_written_piece_by_piece(study, tmp_path, invarmr, no_report):
 def test_wrong_negative_controls_are_one_message(study, refused, settings, message):
     study.change(flat=pl.lit(1.0), nobody=pl.lit(None, pl.Float64)).set("negative_controls", **settings)
     assert message in refused(study.write())
+
+
+def test_level_and_kind_of_errors_reach_every_table(study, tmp_path, invarmr, no_report):
+    """`environments.tsv` once held 95 % sets of many-instrument errors whatever the study file asked for."""
+    study.set("negative_controls", outcomes=["tan"])
+    found = {}
+    for name, settings in (("wide", {}), ("narrow", {"level": 0.8}), ("robust", {"std_errors": "robust"})):
+        study.set("estimate", **({"level": 0.95, "std_errors": "many-instrument"} | settings))
+        assert invarmr("run", study.write(), "--out", tmp_path / name, "--quiet")[0] in (0, 3)
+        found[name] = tables = {
+            table: read(tmp_path / name, table)
+            for table in ("environments", "meta_analysis", "negative_controls", "component_counts")
+            if (tmp_path / name / f"{table}.tsv").exists()
+        }
+        for table, frame in tables.items():
+            assert frame["level"].unique().to_list() == [settings.get("level", 0.95)], table
+    wide, narrow, robust = (found[name]["environments"] for name in ("wide", "narrow", "robust"))
+    assert narrow["std_error"].to_list() == wide["std_error"].to_list()
+    ratio = (narrow["ci_upper"] - narrow["ci_lower"]) / (wide["ci_upper"] - wide["ci_lower"])
+    assert ratio.to_list() == pytest.approx([1.2815515655446004 / 1.959963984540054] * 3)
+    assert robust["estimate"].to_list() == pytest.approx(wide["estimate"].to_list(), rel=1e-9)
+    assert all(abs(a / b - 1) > 1e-6 for a, b in zip(robust["std_error"], wide["std_error"], strict=True))

@@ -37,7 +37,7 @@ DIAGNOSTICS: Columns = {
 ENVIRONMENTS: Columns = {
     "environment": TEXT, "n_samples": WHOLE, "estimate": NUMBER, "std_error": NUMBER, "ci_lower": NUMBER,
     "ci_upper": NUMBER, "first_stage_f": NUMBER, "left_out_estimate": NUMBER, "left_out_std_error": NUMBER,
-    "left_out_ci_lower": NUMBER, "left_out_ci_upper": NUMBER,
+    "left_out_ci_lower": NUMBER, "left_out_ci_upper": NUMBER, "level": NUMBER,
 }  # fmt: skip
 BALANCE: Columns = {
     "set": TEXT, "instrument": TEXT, "r2_environment": NUMBER, "r2_components": NUMBER, "chance_environment": NUMBER,
@@ -82,8 +82,8 @@ CROSS_FITTING: Columns = {
     "part": TEXT, "n_learned": WHOLE, "n_samples": WHOLE, "learner": TEXT, "n_latent": WHOLE, "n_confounded": WHOLE,
     "status": TEXT, "reason": TEXT, **_EFFECT, "first_stage_f": NUMBER, "anderson_rubin": TEXT,
     "lagrange_multiplier": TEXT, "conditional_likelihood_ratio": TEXT, "heterogeneity_q": NUMBER,
-    "heterogeneity_df": WHOLE,
-    "heterogeneity_p_value": NUMBER, "disagreement": NUMBER, "disagreement_df": WHOLE, "disagreement_p_value": NUMBER,
+    "heterogeneity_df": WHOLE, "heterogeneity_p_value": NUMBER, "disagreement": NUMBER,
+    "disagreement_df": WHOLE, "disagreement_p_value": NUMBER,
 }  # fmt: skip
 FAMILIES: Columns = {
     "measure": TEXT, "compared": TEXT, "estimate": NUMBER, "std_error": NUMBER, "ci_lower": NUMBER, "ci_upper": NUMBER,

@@ -330,12 +330,30 @@ class Cohort:
         InputError
             Too few of them in an environment, or an exposure or outcome that is constant among them.
         """
+        return self._taken(samples, self.environment[samples], self.environments)
+
+    def of_environments(self, environments: Sequence[int]) -> Cohort:
+        """The people of some environments (by position), and no other environment.
+
+        Raises
+        ------
+        InputError
+            An exposure or outcome that is constant among them.
+        """
+        place = np.full(len(self.environments), -1, dtype=np.intp)
+        place[list(environments)] = np.arange(len(environments))
+        code = place[self.environment]
+        samples = np.flatnonzero(code >= 0)
+        return self._taken(samples, code[samples], tuple(self.environments[e] for e in environments))
+
+    def _taken(self, samples: IntArray, environment: IntArray, environments: tuple[str, ...]) -> Cohort:
         return replace(
             self,
             instruments=SelectedInstruments(self.instruments, samples),
-            **{name: getattr(self, name)[samples] for name in _ARRAYS},
+            **({name: getattr(self, name)[samples] for name in _ARRAYS} | {"environment": environment}),
+            environments=environments,
             cluster=None if self.cluster is None else np.unique(self.cluster[samples], return_inverse=True)[1],
-            observed=None if self.observed is None else self.observed.subset(samples),
+            observed=None if self.observed is None else self.observed._taken(samples, environment, environments),
             families=None if self.families is None else self.families.subset(samples),
         )
 

@@ -250,8 +250,11 @@ class IVDesign:
             )
         return Partialled(n, R.shape[1], rank + constants, G[k:, k:], whitened.T @ whitened, whitened, R)
 
-    def environment_design(self, environments: Sequence[int]) -> IVDesign:
-        """The same design on some environments only (by position), without rows and without counting learning error."""
+    def environment_design(self, environments: Sequence[int], *, rows: bool = False) -> IVDesign:
+        """The same design on some environments only (by position), without counting learning error.
+
+        `rows` keeps their people, where there are any, for estimators that need them.
+        """
         return IVDesign(
             moments=self.moments.subset(environments),
             instrument_set=self.instrument_set,
@@ -259,6 +262,7 @@ class IVDesign:
             controls=self.controls,
             environment_effects=self.environment_effects,
             confounded_loadings=self.confounded_loadings,
+            cohort=self.cohort.of_environments(environments) if rows and self.cohort is not None else None,
         )
 
     def residual_rows(self) -> Iterator[tuple[FloatArray, FloatArray, IntArray]]:

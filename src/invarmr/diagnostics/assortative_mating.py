@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import special
 
 from invarmr.arrays import BoolArray, FloatArray
 from invarmr.data.moments import EnvironmentMoments
-from invarmr.diagnostics.check import Check, not_applicable
+from invarmr.diagnostics.check import REJECTION, Check, not_applicable
+from invarmr.inference.null_law import Correlation
 from invarmr.linalg.projection import partial_out
 from invarmr.linalg.symmetric import solve_on_range
 
@@ -108,16 +108,14 @@ def _check(
     r = float(pair[0, 1] / np.sqrt(pair[0, 0] * pair[1, 1]))
     constants = int((moments.n_samples > 0).sum()) if within else 1
     free = moments.n_total - rank - constants - 2
-    z = float(np.arctanh(np.clip(r, -1 + 1e-15, 1 - 1e-15)) * np.sqrt(free))
-    p = float(special.erfc(abs(z) / np.sqrt(2.0)))
-    related = "are correlated" if p < 0.01 else "show no correlation"
+    law = Correlation(free)
+    related = "are correlated" if law.p_value(r) < REJECTION else "show no correlation"
     return Check(
         assumption="exchangeability",
         test=f"{_TEST}, {where}",
         null=null,
         statistic=r,
-        df=str(free),
-        p_value=p,
+        law=law,
         conclusion=f"the two scores {related} (r {r:.3f})",
         reason=f"{source}; a correlation points to assortative mating or to ancestry; not in the verdict",
     )

@@ -10,7 +10,7 @@ from invarmr.data.cohort import Cohort
 from invarmr.data.design import IVDesign
 from invarmr.data.latent_instruments import LatentInstruments, Verdict
 from invarmr.data.moments import EnvironmentMoments
-from invarmr.diagnostics.check import Check
+from invarmr.diagnostics.check import REJECTION, Check
 from invarmr.diagnostics.endogeneity import wu_hausman_check
 from invarmr.diagnostics.exchangeability import Balance, balance, balance_checks
 from invarmr.diagnostics.exclusion import hansen_check, sargan_check
@@ -20,7 +20,6 @@ from invarmr.diagnostics.sensitivity import robustness_check
 from invarmr.diagnostics.stability import EnvironmentEstimate, environment_estimates, heterogeneity_check
 from invarmr.diagnostics.verdict import judge
 from invarmr.estimators.estimate import Estimate
-from invarmr.estimators.kclass import KClass, LimitedInformationML, OrdinaryLeastSquares, TwoStageLeastSquares
 
 __all__ = ["Diagnostics", "diagnose"]
 
@@ -66,7 +65,7 @@ def diagnose(
     Parameters
     ----------
     design, estimate
-        The design, and the estimate it gave.
+        The design, and the estimate it gave; its `estimator` makes those of the environments.
     seed, n_permutations
         Of the permutation tests on held-out people.
     held_out_moments
@@ -93,7 +92,7 @@ def diagnose(
     known = latent if latent is not None else design.latent
     latent = known if known is not None and known.learner != "allele_score" else None
     over = hansen_check if estimate.std_errors in ("robust", "clustered") else sargan_check
-    environments = environment_estimates(design, _estimator(estimate))
+    environments = () if estimate.estimator is None else environment_estimates(design, estimate.estimator)
     checks = [first_stage_check(design), partial_r2_check(design), over(design, estimate), wu_hausman_check(design)]
     balanced: tuple[Balance, ...] = ()
     cohort = design.cohort if design.cohort is None else design.cohort.observed or design.cohort
@@ -115,15 +114,8 @@ def _described_only(design: IVDesign, estimate: Estimate) -> str:
     if design.cohort is not None and len(np.unique(design.cohort.outcome)) == 2:
         return "the outcome has two values: risk differences vary with the baseline risk in a valid study too"
     if estimate.std_errors == "clustered":
-        return "its standard errors take people as independent, which clustered errors say they are not"
+        return "clusters may reach over environments, whose estimates are then not independent"
     return ""
-
-
-def _estimator(estimate: Estimate) -> KClass:
-    for kind in (OrdinaryLeastSquares, TwoStageLeastSquares):
-        if estimate.method == kind.method:
-            return kind()
-    return LimitedInformationML()
 
 
 def _learning_checks(latent: LatentInstruments) -> list[Check]:
@@ -157,7 +149,7 @@ def _learning_checks(latent: LatentInstruments) -> list[Check]:
             test=f"held-out test of {what}",
             null=f"the {step.n_latent} learned instruments {null}",
             p_value=p,
-            conclusion="no such difference was detected" if p >= 0.01 else "such a difference was detected",
+            conclusion="no such difference was detected" if p >= REJECTION else "such a difference was detected",
             reason=f"Bonferroni over the parts of the test; {tried}",
         )
         for assumption, what, null, p in rows

@@ -6,14 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from invarmr.inference.tails import log_survival_chi2, log_survival_f
+from invarmr.inference.null_law import NullLaw
 
-__all__ = ["REJECTION", "Assumption", "Check", "not_applicable"]
+__all__ = ["REJECTION", "Assumption", "Check", "Role", "not_applicable"]
 
 REJECTION = 0.01
 """Level of each test that can reject."""
 
 Assumption = Literal["relevance", "exclusion", "exchangeability", "invariance", "independence", "stability"]
+Role = Literal["decides", "describes"]
+"""Whether the verdict follows from a check, or the check is there to be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,48 +25,71 @@ class Check:
     Parameters
     ----------
     assumption, test
-        What is examined, and by which test.
+        What is examined, and by which test: for the reader, nothing is decided by the name.
     null
         The null hypothesis, in words.
-    statistic, df, p_value
-        None where the test does not apply or has none; `df` as text ("197" or "3, 5988").
+    statistic
+        None where the test does not apply or has none.
+    law
+        Of the statistic where the null hypothesis holds; it gives `df` and `p_value`. None for a description and for a
+        p-value that permutations counted.
+    df, p_value
+        Follow from the law; given only where there is none.
+    role
+        `decides`: the verdict follows from it (of relevance: how strong the instruments are; else: a rejection).
     applies
         False when the test cannot be made here; `reason` then says why.
     conclusion
         One plain sentence.
     reason
         What the reader must know: why not applicable, what the numbers rest on.
+
+    Examples
+    --------
+    >>> from invarmr.inference.null_law import FLaw
+    >>> far = Check(assumption="relevance", test="F", null="", statistic=900.0, law=FLaw(3, 20_000), conclusion="")
+    >>> far.df, far.p_value, far.shown_p_value
+    ('3, 20000', 0.0, '10^-548.4')
     """
 
     assumption: Assumption
     test: str
     null: str
     statistic: float | None = None
+    law: NullLaw | None = None
     df: str = ""
     p_value: float | None = None
+    role: Role = "describes"
     applies: bool = True
     conclusion: str
     reason: str = ""
 
+    def __post_init__(self) -> None:
+        if self.law is not None and self.statistic is not None:
+            object.__setattr__(self, "df", self.law.df)
+            object.__setattr__(self, "p_value", self.law.p_value(self.statistic))
+
+    @property
+    def can_reject(self) -> bool:
+        """Whether a small p-value of this check rejects the assumptions; strength is judged by its size instead."""
+        return self.applies and self.role == "decides" and self.assumption != "relevance"
+
+    @property
+    def rejects(self) -> bool:
+        """Whether it does, at level `REJECTION`."""
+        return self.can_reject and self.p_value is not None and self.p_value < REJECTION
+
+    @property
+    def measures_strength(self) -> bool:
+        """Whether the verdict calls the instruments weak or strong by this statistic."""
+        return self.applies and self.role == "decides" and self.assumption == "relevance"
+
     @property
     def log10_p_value(self) -> float | None:
-        """Decimal logarithm of the p-value; where that is 0, from `statistic` and `df`, by F or chi-squared.
-
-        Examples
-        --------
-        >>> tail = {"statistic": 900.0, "df": "3, 20000", "p_value": 0.0}
-        >>> far = Check(assumption="relevance", test="F", null="", conclusion="", **tail)
-        >>> round(far.log10_p_value, 1)
-        -548.4
-        """
-        if self.p_value is None or self.p_value > 0:
-            return None if self.p_value is None else math.log10(self.p_value)
-        degrees = [float(part) for part in self.df.split(",") if part.strip().replace(".", "", 1).isdigit()]
-        if self.statistic is None or len(degrees) not in (1, 2):
-            return None
-        if len(degrees) == 2:
-            return log_survival_f(self.statistic, *degrees) / math.log(10.0)
-        return float(log_survival_chi2(self.statistic, degrees[0])) / math.log(10.0)
+        """Decimal logarithm of the p-value; where that is 0, by the law; None where nothing finer is known."""
+        if self.law is not None and self.statistic is not None:
+            return self.law.log10_p(self.statistic)
+        return math.log10(self.p_value) if self.p_value else None
 
     @property
     def shown_p_value(self) -> str:
@@ -74,7 +99,17 @@ class Check:
         log10 = self.log10_p_value
         return f"{self.p_value:.2g}" if self.p_value >= 1e-300 or log10 is None else f"10^{log10:.1f}"
 
+    @property
+    def sentence(self) -> str:
+        """The conclusion with the test that gave it."""
+        p = "" if self.p_value is None else f", p = {self.shown_p_value}"
+        shown = "" if self.measures_strength else f" ({self.test}{p})"
+        return f"{self.conclusion[0].upper()}{self.conclusion[1:]}{shown}."
 
-def not_applicable(assumption: Assumption, test: str, null: str, reason: str) -> Check:
+
+def not_applicable(assumption: Assumption, test: str, null: str, reason: str, *, role: Role = "describes") -> Check:
     """A check that cannot be made here, because `reason`."""
-    return Check(assumption=assumption, test=test, null=null, applies=False, conclusion="not applicable", reason=reason)
+    conclusion = "not applicable"
+    return Check(
+        assumption=assumption, test=test, null=null, role=role, applies=False, conclusion=conclusion, reason=reason
+    )

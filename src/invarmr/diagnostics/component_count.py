@@ -36,7 +36,7 @@ def component_curve(plan: Sequence[tuple[IVDesign, Sequence[KClass]]]) -> tuple[
     ----------
     plan
         Designs without components among their controls, and the estimators of each. Standard errors that need rows
-        give way to those that moments give.
+        give way to the estimator's default ones.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def component_curve(plan: Sequence[tuple[IVDesign, Sequence[KClass]]]) -> tuple[
             continue
         steps = [_with_first(design, count) for count in range(len(components) + 1)]
         for estimator in estimators:
-            plain = replace(estimator, std_errors="homoskedastic") if _needs_rows(estimator) else estimator
+            plain = estimator.from_moments()
             for count, step in enumerate(steps):
                 try:
                     fitted = plain.fit(step)
@@ -74,10 +74,6 @@ def component_curve(plan: Sequence[tuple[IVDesign, Sequence[KClass]]]) -> tuple[
                 label = design.instrument_set if estimator.uses_instruments else "none"
                 out.append(CountEstimate(count, label, replace(fitted, instruments=label)))
     return tuple(out)
-
-
-def _needs_rows(estimator: KClass) -> bool:
-    return estimator.std_errors in ("robust", "clustered")
 
 
 def _with_first(design: IVDesign, count: int) -> IVDesign:

@@ -79,7 +79,7 @@ def component_dependence(
                 against="components",
                 test=NAME,
                 statistic=statistic,
-                p_value=p_value,
+                counted=p_value,
                 share=statistic,
                 chance=chance,
                 n_samples=len(people),

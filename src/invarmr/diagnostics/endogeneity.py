@@ -9,12 +9,13 @@ Sources: Durbin (1954), Review of the International Statistical Institute 22:23;
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
 from invarmr.data.design import IVDesign
-from invarmr.diagnostics.check import Check, not_applicable
+from invarmr.diagnostics.check import REJECTION, Check, not_applicable
+from invarmr.diagnostics.exclusion import agreement
 from invarmr.estimators.estimate import Estimate
 from invarmr.estimators.learning_error import learning_inflation
+from invarmr.inference.null_law import FLaw
 from invarmr.linalg.symmetric import RANK_TOLERANCE
 
 __all__ = ["basmann_check", "wu_hausman_check"]
@@ -65,15 +66,14 @@ def wu_hausman_check(design: IVDesign) -> Check:
         )
     phi = learning_inflation(design, float(T[0, 1] / T[1, 1]))
     f = float((by_rest - by_instruments) ** 2 / (s2 * (phi / A[1, 1] + 1 / outside[1, 1])))
-    p = float(stats.f.sf(f, 1, free))
-    differ = "differ: the exposure is confounded" if p < 0.01 else "do not differ clearly"
+    law = FLaw(1, free)
+    differ = "differ: the exposure is confounded" if law.p_value(f) < REJECTION else "do not differ clearly"
     return Check(
         assumption="exchangeability",
         test=name,
         null=_SAME,
         statistic=f,
-        df=f"1, {free}",
-        p_value=p,
+        law=law,
         conclusion=f"least squares and the instruments {differ}",
         reason="of the exposure; it trusts the instruments, and has little power where they are weak"
         + ("" if phi == 1.0 else f"; counts the error of learning (factor {phi:.3g})"),
@@ -103,16 +103,14 @@ def basmann_check(design: IVDesign, estimate: Estimate) -> Check:
     b = np.array([1.0, -estimate.estimate])
     inside, whole = float(b @ parts.projected @ b), float(b @ parts.total @ b)
     f = inside / (k - 1) / ((whole - inside) / free) / estimate.learning_inflation
-    p = float(stats.f.sf(f, k - 1, free))
-    agree = "do not contradict each other" if p >= 0.01 else "contradict each other: at least one is not valid"
+    law = FLaw(k - 1, free)
     return Check(
         assumption="exclusion",
         test="Basmann F",
         null=_AGREE,
         statistic=f,
-        df=f"{k - 1}, {free}",
-        p_value=p,
-        conclusion=f"the instruments {agree}",
+        law=law,
+        conclusion=agreement(law.p_value(f)),
         reason="it cannot see a violation that all instruments share"
         + (
             "" if estimate.learning_inflation == 1.0 else f"; divided by {estimate.learning_inflation:.3g} for learning"

@@ -8,18 +8,19 @@ Sources: Sargan (1958), Econometrica 26:393; Hansen (1982), Econometrica 50:1029
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
 from invarmr.arrays import FloatArray
 from invarmr.data.design import IVDesign
-from invarmr.diagnostics.check import Check, not_applicable
+from invarmr.diagnostics.check import REJECTION, Check, not_applicable
 from invarmr.errors import InputError
 from invarmr.estimators.estimate import Estimate
+from invarmr.inference.null_law import ChiSquared
 from invarmr.linalg.symmetric import solve_on_range
 
-__all__ = ["hansen_check", "sargan_check"]
+__all__ = ["agreement", "hansen_check", "sargan_check"]
 
 _NULL = "all instruments give the same effect, so none acts on the outcome other than through the exposure"
+_JUST = "as many instruments as exposures: nothing to compare"
 
 
 def sargan_check(design: IVDesign, estimate: Estimate) -> Check:
@@ -27,7 +28,7 @@ def sargan_check(design: IVDesign, estimate: Estimate) -> Check:
     parts = design.partialled
     k = parts.n_instruments
     if k < 2:
-        return not_applicable("exclusion", "Sargan J", _NULL, "as many instruments as exposures: nothing to compare")
+        return not_applicable("exclusion", "Sargan J", _NULL, _JUST, role="decides")
     contrast = np.array([1.0, -estimate.estimate])
     j = float(parts.n_samples * (contrast @ parts.projected @ contrast) / (contrast @ parts.total @ contrast))
     return _judge("Sargan J", j / estimate.learning_inflation, k - 1, estimate.learning_inflation)
@@ -41,14 +42,16 @@ def hansen_check(design: IVDesign, estimate: Estimate) -> Check:
     """
     k = design.partialled.n_instruments
     if k < 2:
-        return not_applicable("exclusion", "Hansen J", _NULL, "as many instruments as exposures: nothing to compare")
+        return not_applicable("exclusion", "Hansen J", _NULL, _JUST, role="decides")
     if design.cohort is None:
-        return not_applicable("exclusion", "Hansen J", _NULL, "it needs rows, but only moments are at hand")
+        return not_applicable(
+            "exclusion", "Hansen J", _NULL, "it needs rows, but only moments are at hand", role="decides"
+        )
     cluster = design.cohort.cluster if estimate.std_errors == "clustered" else None
     clusters = 0 if cluster is None else int(cluster.max()) + 1
     if cluster is not None and clusters <= k:
         few = f"{clusters} clusters are too few for {k} instruments"
-        return not_applicable("exclusion", "Hansen J", _NULL, few)
+        return not_applicable("exclusion", "Hansen J", _NULL, few, role="decides")
     S: FloatArray = np.zeros((k, k))
     g = np.zeros(k)
     sums = np.zeros((clusters, k))
@@ -70,16 +73,22 @@ def hansen_check(design: IVDesign, estimate: Estimate) -> Check:
 
 
 def _judge(test: str, statistic: float, df: int, inflation: float) -> Check:
-    p = float(stats.chi2.sf(statistic, df))
-    agree = "do not contradict each other" if p >= 0.01 else "contradict each other: at least one is not valid"
+    law = ChiSquared(df)
     return Check(
         assumption="exclusion",
         test=test,
         null=_NULL,
         statistic=statistic,
-        df=str(df),
-        p_value=p,
-        conclusion=f"the instruments {agree}",
+        law=law,
+        role="decides",
+        conclusion=agreement(law.p_value(statistic)),
         reason="it cannot see a violation that all instruments share"
         + ("" if inflation == 1.0 else f"; divided by {inflation:.3g} for the error of learning"),
     )
+
+
+def agreement(p_value: float) -> str:
+    """What a test of over-identification says."""
+    if p_value >= REJECTION:
+        return "the instruments do not contradict each other"
+    return "the instruments contradict each other: at least one is not valid"

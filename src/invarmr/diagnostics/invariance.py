@@ -113,7 +113,9 @@ def law_checks(cohort: Cohort, latent: LatentInstruments, *, seed: int, n_permut
                 if cohort.instrument_kind == "genotype" and not latent.feature_names
                 else "it needs latent instruments, directions set aside, and held-out people in two environments"
             )
-            out.append(not_applicable(assumption, name, "the learned instruments keep their law", reason))
+            out.append(
+                not_applicable(assumption, name, "the learned instruments keep their law", reason, role="decides")
+            )
             continue
         out.append(
             Check(
@@ -122,6 +124,7 @@ def law_checks(cohort: Cohort, latent: LatentInstruments, *, seed: int, n_permut
                 null=test.null,
                 statistic=test.statistic,
                 p_value=test.p_value,
+                role="decides",
                 conclusion=_SAID[name][0 if test.p_value >= REJECTION else 1],
                 reason=f"{test.n_samples} held-out people; by {n_permutations} permutations",
             )
@@ -202,7 +205,7 @@ def _rows(result: PermutationTest, null: str, *, learned: bool, genotypes: bool)
         (_MEANS, "means", result.mean_statistic, result.mean_p, people + allowance),
         (_LAW, "law", result.law_statistic, result.law_p, law_reason),
     ):
-        same = "does not differ detectably between environments" if p >= 0.01 else "differs between environments"
+        same = "does not differ detectably between environments" if p >= REJECTION else "differs between environments"
         out.append(
             Check(
                 assumption="invariance",

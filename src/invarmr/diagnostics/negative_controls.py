@@ -20,12 +20,12 @@ from invarmr.data.cohort import Cohort
 from invarmr.data.design import Control, IVDesign
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.data.moments import EnvironmentMoments
-from invarmr.diagnostics.check import Check
+from invarmr.diagnostics.check import REJECTION, Check
 from invarmr.errors import InputError
 from invarmr.estimators.estimate import Estimate
 from invarmr.estimators.kclass import KClass, LimitedInformationML, OrdinaryLeastSquares
 from invarmr.inference.anderson_rubin import anderson_rubin_test
-from invarmr.inference.effect_test import EffectTest
+from invarmr.inference.statistical_test import StatisticalTest
 
 __all__ = ["ControlEstimate", "ControlTrait", "Role", "negative_control_checks", "negative_controls"]
 
@@ -68,8 +68,11 @@ class ControlEstimate:
     control: str
     role: Role
     estimate: Estimate
-    joint: EffectTest | None
+    joint: StatisticalTest | None
     headline: bool
+
+
+_LIML = LimitedInformationML()
 
 
 def negative_controls(
@@ -78,9 +81,9 @@ def negative_controls(
     *,
     latent: LatentInstruments | None = None,
     headline: str = "observed",
-    level: float = 0.95,
+    estimator: KClass = _LIML,
 ) -> tuple[ControlEstimate, ...]:
-    """Estimate with every instrument set: least squares, and LIML with observed and learned instruments.
+    """Estimate with every instrument set: least squares, and an estimator with observed and learned instruments.
 
     Parameters
     ----------
@@ -92,8 +95,8 @@ def negative_controls(
         What was learned, if anything.
     headline
         Label of the instrument set of the headline.
-    level
-        Of the confidence sets.
+    estimator
+        Of all but least squares, which has its level; standard errors that need rows give way to its default ones.
 
     Returns
     -------
@@ -132,7 +135,7 @@ def negative_controls(
             as_outcome = replace(control, role="outcome")
             tested = _designs(cohort, _standing_in(plain, as_outcome), None)
             tested += _designs(seen, _standing_in(features, as_outcome), learned) if learned is not None else []
-            out += _estimates(control, designs, tested, headline=headline, level=level)
+            out += _estimates(control, designs, tested, headline=headline, estimator=estimator)
     return tuple(out)
 
 
@@ -191,10 +194,10 @@ def _designs(cohort: Cohort, moments: EnvironmentMoments, latent: LatentInstrume
 
 
 def _estimates(
-    control: ControlTrait, designs: Sequence[IVDesign], tested: Sequence[IVDesign], *, headline: str, level: float
+    control: ControlTrait, designs: Sequence[IVDesign], tested: Sequence[IVDesign], *, headline: str, estimator: KClass
 ) -> list[ControlEstimate]:
     out = []
-    first: tuple[KClass, ...] = (OrdinaryLeastSquares(level=level), LimitedInformationML(level=level))
+    first: tuple[KClass, ...] = (OrdinaryLeastSquares(level=estimator.level), estimator.from_moments())
     for position, (design, test) in enumerate(zip(designs, tested, strict=True)):
         for kind in first if position == 0 else first[1:]:
             try:
@@ -220,7 +223,7 @@ def negative_control_checks(estimates: Sequence[ControlEstimate]) -> tuple[Check
     for item in estimates:
         if not item.headline or item.joint is None or item.joint.p_value is None:
             continue
-        found, estimate = item.joint.p_value < 0.01, item.estimate
+        found, estimate = item.joint.p_value < REJECTION, item.estimate
         out.append(
             Check(
                 assumption="exchangeability",
@@ -229,8 +232,7 @@ def negative_control_checks(estimates: Sequence[ControlEstimate]) -> tuple[Check
                 if item.role == "outcome"
                 else f"the headline's instruments do not predict {item.control}, which is no cause of the outcome",
                 statistic=item.joint.statistic,
-                df=item.joint.df,
-                p_value=item.joint.p_value,
+                law=item.joint.law,
                 conclusion=f"the instruments {'predict' if found else 'do not detectably predict'} {item.control}",
                 reason=f"Anderson-Rubin; effect {estimate.estimate:.3g} (se {estimate.std_error:.2g}), expected 0; "
                 f"{estimate.n_samples:,} people; described only, not in the verdict",

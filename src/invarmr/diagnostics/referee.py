@@ -25,6 +25,7 @@ from invarmr.diagnostics.relevance import WEAK_BELOW
 from invarmr.errors import InputError
 from invarmr.estimators.estimate import Estimate
 from invarmr.estimators.influence import Influence
+from invarmr.inference.null_law import Normal
 from invarmr.inference.wald import wald_p_value, wald_set
 
 __all__ = ["Referee", "combined", "judge_with_families", "mendelian_verdict", "referee"]
@@ -98,7 +99,8 @@ class Referee:
             test=f"referee: {self.compared} against Mendelian",
             null=f"the {self.compared} instruments estimate the same effect as what children inherit at random",
             statistic=self.statistic,
-            p_value=self.p_value,
+            law=Normal(),
+            role="decides" if self.compared == "learned" else "describes",
             conclusion=self.sentence,
             reason="covariance of the two estimates from contributions summed by family; "
             + ("decides the verdict" if self.compared == "learned" else "not in the verdict"),
@@ -145,6 +147,7 @@ def combined(other: Influence, mendelian: Influence) -> Estimate:
         first_stage_f=None,
         partial_r2=None,
         learning_inflation=1.0,
+        estimator=None,
         note=f"weight {w:.2f} on the {first.instruments} instruments; standard error {std_error / better:.2f} of the "
         "better of the two",
     )
@@ -172,10 +175,9 @@ def mendelian_verdict(checks: Sequence[Check], counts: dict[str, int]) -> Verdic
     by_law = f"Given the family, genotypes vary by Mendel's law alone; the estimate rests on {families}."
     siblings = ("Effects of siblings on each other would remain in the sibships.",) if counts["sibships"] else ()
     for check in checks:
-        if check.test in ("Sargan J", "Hansen J") and check.p_value is not None and check.p_value < REJECTION:
-            said = f"{check.conclusion[0].upper()}{check.conclusion[1:]} ({check.test}, p = {check.shown_p_value})."
-            return Verdict("rejected", (said, by_law, *siblings))
-    strength = next((check.statistic for check in checks if check.test == "first-stage F"), None)
+        if check.rejects:
+            return Verdict("rejected", (check.sentence, by_law, *siblings))
+    strength = next((check.statistic for check in checks if check.measures_strength), None)
     if strength is not None and strength < WEAK_BELOW:
         weak = f"Families are few: first-stage F {strength:.1f}, bound {WEAK_BELOW:g}."
         return Verdict("weak", (weak, by_law, *siblings))

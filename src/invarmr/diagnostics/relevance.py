@@ -6,11 +6,10 @@ Symbols: F first-stage F, an F in the strict sense; R2 partial R2. Threshold 10:
 
 from __future__ import annotations
 
-from scipy import stats
-
 from invarmr.data.design import IVDesign
 from invarmr.diagnostics.check import Check
 from invarmr.estimators.kclass import first_stage
+from invarmr.inference.null_law import FLaw
 
 __all__ = ["WEAK_BELOW", "first_stage_check", "partial_r2_check"]
 
@@ -29,8 +28,8 @@ def first_stage_check(design: IVDesign) -> Check:
         test="first-stage F",
         null="no instrument predicts the exposure, given the controls",
         statistic=f,
-        df=f"{parts.n_instruments}, {free}",
-        p_value=float(stats.f.sf(f, parts.n_instruments, free)),
+        law=FLaw(parts.n_instruments, free),
+        role="decides",
         conclusion=f"the instruments are {'strong enough' if strong else 'weak'} (F {f:.1f}, bound {WEAK_BELOW:g})",
     )
 

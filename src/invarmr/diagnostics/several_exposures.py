@@ -21,14 +21,16 @@ Sources: Cragg & Donald (1993), Econometric Theory 9:222; Sanderson & Windmeijer
 from __future__ import annotations
 
 import numpy as np
-from scipy import linalg, stats
+from scipy import linalg
 
 from invarmr.arrays import FloatArray
 from invarmr.data.several_exposures import SeveralExposures
-from invarmr.diagnostics.check import Check, not_applicable
+from invarmr.diagnostics.check import REJECTION, Check, not_applicable
+from invarmr.diagnostics.exclusion import agreement
 from invarmr.estimators.several_exposures import SeveralEffects
-from invarmr.inference.effect_test import NotApplicable
+from invarmr.inference.null_law import ChiSquared, FLaw
 from invarmr.inference.reduced_form import form_of
+from invarmr.inference.statistical_test import NotApplicable
 
 __all__ = ["several_exposures_checks"]
 
@@ -87,8 +89,7 @@ def _cragg_donald(design: SeveralExposures) -> Check:
         test="Cragg-Donald F",
         null=_RANK,
         statistic=root / k,
-        df=str(k - m + 1),
-        p_value=float(stats.chi2.sf(root, k - m + 1)),
+        law=ChiSquared(k - m + 1, divisor=k),
         conclusion=f"F {root / k:.1f} of the combination of exposures that the instruments predict worst",
         reason="errors of equal variance; the p-value is that of k F against chi-squared",
     )
@@ -113,8 +114,7 @@ def _conditional(design: SeveralExposures, place: int) -> Check:
         test=f"conditional F of {name}",
         null=null,
         statistic=f,
-        df=f"{k - m + 1}, {free}",
-        p_value=float(stats.f.sf(f, k - m + 1, free)),
+        law=FLaw(k - m + 1, free),
         conclusion=f"F {f:.1f}: {'weak' if f < 10 else 'strong enough'} given the other exposures",
         reason="Sanderson and Windmeijer; errors of equal variance; below 10 it is not told apart from the others",
     )
@@ -141,8 +141,7 @@ def _kleibergen_paap(design: SeveralExposures, *, clustered: bool) -> Check:
         test=name,
         null=_RANK,
         statistic=r / k,
-        df=str(k - m + 1),
-        p_value=float(stats.chi2.sf(r, k - m + 1)),
+        law=ChiSquared(k - m + 1, divisor=k),
         conclusion=f"F {r / k:.1f}, {'clustered' if clustered else 'robust to unequal variances'}",
         reason="the p-value is that of k F against chi-squared",
     )
@@ -152,19 +151,20 @@ def _sargan(design: SeveralExposures, estimate: SeveralEffects) -> Check:
     parts, m = design.partialled, len(design.exposures)
     df = parts.n_instruments - m
     if df < 1:
-        return not_applicable("exclusion", "Sargan J", _AGREE, "as many instruments as exposures: nothing to compare")
+        return not_applicable(
+            "exclusion", "Sargan J", _AGREE, "as many instruments as exposures: nothing to compare", role="decides"
+        )
     b = np.concatenate([[1.0], -estimate.estimates])
     j = float(parts.n_samples * (b @ parts.projected @ b) / (b @ parts.total @ b))
-    p = float(stats.chi2.sf(j, df))
-    agree = "do not contradict each other" if p >= 0.01 else "contradict each other: at least one is not valid"
+    law = ChiSquared(df)
     return Check(
         assumption="exclusion",
         test="Sargan J",
         null=_AGREE,
         statistic=j,
-        df=str(df),
-        p_value=p,
-        conclusion=f"the instruments {agree}",
+        law=law,
+        role="decides",
+        conclusion=agreement(law.p_value(j)),
         reason="it cannot see a violation that all instruments share",
     )
 
@@ -186,15 +186,14 @@ def _wu_hausman(design: SeveralExposures) -> Check:
     explained = [float(M[0, 1:] @ linalg.solve(M[1:, 1:], M[1:, 0], assume_a="pos")) for M in (T, A, outside)]
     rest = float(T[0, 0]) - explained[1] - explained[2]
     f = (explained[1] + explained[2] - explained[0]) / m / (rest / free)
-    p = float(stats.f.sf(f, m, free))
-    differ = "differ: an exposure is confounded" if p < 0.01 else "do not differ clearly"
+    law = FLaw(m, free)
+    differ = "differ: an exposure is confounded" if law.p_value(f) < REJECTION else "do not differ clearly"
     return Check(
         assumption="exchangeability",
         test=name,
         null=null,
         statistic=f,
-        df=f"{m}, {free}",
-        p_value=p,
+        law=law,
         conclusion=f"least squares and the instruments {differ}",
         reason="of the exposures; it trusts the instruments, and has little power where they are weak",
     )

@@ -6,16 +6,14 @@ Source: Cochran (1954), Biometrics 10:101.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scipy import stats
-
 from invarmr.data.design import IVDesign
-from invarmr.diagnostics.check import Check, not_applicable
+from invarmr.diagnostics.check import REJECTION, Check, Role, not_applicable
 from invarmr.errors import InputError
-from invarmr.estimators.estimate import Estimate
-from invarmr.estimators.kclass import KClass
-from invarmr.estimators.variance import StandardErrors
+from invarmr.estimators.estimate import Estimate, Estimator
+from invarmr.inference.null_law import ChiSquared
 
 __all__ = ["COCHRAN", "EnvironmentEstimate", "environment_estimates", "heterogeneity_check"]
 
@@ -41,41 +39,33 @@ class EnvironmentEstimate:
     left_out: Estimate | None
 
 
-def environment_estimates(design: IVDesign, estimator: KClass) -> tuple[EnvironmentEstimate, ...]:
-    """Estimate the effect in every environment alone, and without it.
+def environment_estimates(design: IVDesign, estimator: Estimator) -> tuple[EnvironmentEstimate, ...]:
+    """Estimate the effect in every environment alone, and without it, by the same estimator with the same settings.
 
     With learned instruments the directions set aside are partialled out within the environment: W is uncorrelated
-    with V over all people by construction, but in one environment only up to sampling.
+    with V over all people by construction, but in one environment only up to sampling. An estimator that needs rows
+    passes over the people of each environment, and over everybody else.
     """
-    moments_only = replace(
-        design,
-        cohort=None,
-        confounded_loadings=design.latent.confounded_loadings if design.latent is not None else None,
-    )
-    plain = replace(estimator, std_errors=_from_moments(estimator))
+    set_aside = design.latent.confounded_loadings if design.latent is not None else None
+    given = replace(design, confounded_loadings=set_aside)
     everyone = range(len(design.moments.environments))
     out = []
     for e in everyone:
-        alone = moments_only.environment_design([e])
         others = [f for f in everyone if f != e]
         out.append(
             EnvironmentEstimate(
                 environment=design.moments.environments[e],
                 n_samples=int(design.moments.n_samples[e]),
-                own=_try_fit(plain, alone),
-                left_out=_try_fit(plain, moments_only.environment_design(others)) if others else None,
+                own=_try_fit(estimator, given, [e]),
+                left_out=_try_fit(estimator, given, others) if others else None,
             )
         )
     return tuple(out)
 
 
-def _from_moments(estimator: KClass) -> StandardErrors:
-    return "homoskedastic" if estimator.std_errors in ("robust", "clustered") else estimator.std_errors
-
-
-def _try_fit(estimator: KClass, design: IVDesign) -> Estimate | None:
+def _try_fit(estimator: Estimator, design: IVDesign, environments: Sequence[int]) -> Estimate | None:
     try:
-        return estimator.fit(design)
+        return estimator.fit(design.environment_design(environments, rows=estimator.needs_rows))
     except InputError:
         return None
 
@@ -83,29 +73,32 @@ def _try_fit(estimator: KClass, design: IVDesign) -> Estimate | None:
 def heterogeneity_check(estimates: tuple[EnvironmentEstimate, ...], *, described_only: str = "") -> Check:
     """Cochran's Q over environments, chi2(E - 1).
 
-    `described_only` says why Q cannot speak against the assumptions here; the verdict then leaves it out.
+    `described_only` says why Q cannot speak against the assumptions here; its role is then to describe.
     """
-    test = f"{COCHRAN} (described only)" if described_only else COCHRAN
+    role: Role = "describes" if described_only else "decides"
     null = "the effect is the same in every environment"
     own = [item.own for item in estimates if item.own is not None]
     if len(own) < 2:
-        return not_applicable("stability", test, null, "fewer than two environments can be estimated alone")
+        return not_applicable(
+            "stability", COCHRAN, null, "fewer than two environments can be estimated alone", role=role
+        )
     weights = [1.0 / item.std_error**2 for item in own]
     pooled = sum(w * item.estimate for w, item in zip(weights, own, strict=True)) / sum(weights)
-    q = sum(w * (item.estimate - pooled) ** 2 for w, item in zip(weights, own, strict=True))
-    p = float(stats.chi2.sf(q, len(own) - 1))
+    q = float(sum(w * (item.estimate - pooled) ** 2 for w, item in zip(weights, own, strict=True)))
+    law = ChiSquared(len(own) - 1)
+    agree = "agree" if law.p_value(q) >= REJECTION else "disagree"
     return Check(
         assumption="stability",
-        test=test,
+        test=COCHRAN,
         null=null,
-        statistic=float(q),
-        df=str(len(own) - 1),
-        p_value=p,
-        conclusion="environments agree on the effect" if p >= 0.01 else "environments disagree on the effect",
+        statistic=q,
+        law=law,
+        role=role,
+        conclusion=f"environments {agree} on the effect",
         reason="; ".join(
             part
             for part in (
-                described_only,
+                f"described only, not in the verdict: {described_only}" if described_only else "",
                 ""
                 if len(own) == len(estimates)
                 else f"{len(estimates) - len(own)} environments could not be estimated",

@@ -19,12 +19,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, stats
+from scipy import linalg
 
 from invarmr.arrays import FloatArray
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.data.moments import EnvironmentMoments
-from invarmr.diagnostics.check import Check, not_applicable
+from invarmr.diagnostics.check import REJECTION, Check, not_applicable
+from invarmr.inference.null_law import ChiSquared, FLaw, NullLaw
 from invarmr.linalg.symmetric import range_whitener, solve_on_range
 
 __all__ = ["JointTest", "joint_checks", "joint_tests", "wilks_test"]
@@ -46,8 +47,10 @@ class JointTest:
         `environment` or `components`.
     test
         Which test.
-    statistic, df, p_value
+    statistic, law
         As in `Check`.
+    counted
+        P-value that permutations counted, where there is no law.
     share, chance
         Share of the instruments' variance that is explained (of a normalised measure of dependence where the test is
         one), and what chance gives; None where the test has none.
@@ -61,16 +64,26 @@ class JointTest:
     against: str
     test: str
     statistic: float
-    df: str = ""
-    p_value: float
+    law: NullLaw | None = None
+    counted: float = 1.0
     share: float | None = None
     chance: float | None = None
     n_samples: int
     reason: str = ""
 
+    @property
+    def p_value(self) -> float:
+        """By the law, or as counted."""
+        return self.counted if self.law is None else self.law.p_value(self.statistic)
 
-def wilks_test(squared_correlations: FloatArray, p: int, q: int, n: int) -> tuple[float, float, float, float]:
-    """Rao's F of Wilks' Lambda, its two degrees of freedom, and its p-value.
+    @property
+    def df(self) -> str:
+        """Degrees of freedom, to be shown; "" where there is no law."""
+        return "" if self.law is None else self.law.df
+
+
+def wilks_test(squared_correlations: FloatArray, p: int, q: int, n: int) -> tuple[float, FLaw]:
+    """Rao's F of Wilks' Lambda, and its law.
 
     Parameters
     ----------
@@ -85,7 +98,7 @@ def wilks_test(squared_correlations: FloatArray, p: int, q: int, n: int) -> tupl
     df1 = p * q
     df2 = (n - 1 - (p + q + 1) / 2) * t - (df1 - 2) / 2
     f = float(np.expm1(-log_lambda / t) * df2 / df1)
-    return f, float(df1), df2, float(stats.f.sf(f, df1, df2))
+    return f, FLaw(df1, df2)
 
 
 def joint_tests(
@@ -154,14 +167,13 @@ def _name(moments: EnvironmentMoments, column: int) -> str:
 def _wilks(against: str, rho2: FloatArray, p: int, q: int, n: int, reason: str = _EVERYONE) -> JointTest | None:
     if n - 1 - (p + q + 1) / 2 <= 1:
         return None
-    f, df1, df2, p_value = wilks_test(rho2, p, q, n)
+    f, law = wilks_test(rho2, p, q, n)
     return JointTest(
         instruments="observed",
         against=against,
         test="Wilks' Lambda (Rao's F)",
         statistic=f,
-        df=f"{df1:.0f}, {df2:.0f}",
-        p_value=p_value,
+        law=law,
         share=float(np.clip(rho2, 0.0, 1.0).sum() / p),
         chance=q / (n - 1),
         n_samples=n,
@@ -213,8 +225,7 @@ def _chi2(
         against=against,
         test="chi2 that allows for learning",
         statistic=statistic,
-        df=str(df),
-        p_value=float(stats.chi2.sf(statistic, df)),
+        law=ChiSquared(df),
         share=max(share, 0.0),
         chance=(len(t)) / (n - 1),
         n_samples=n,
@@ -235,7 +246,7 @@ def joint_checks(tests: Sequence[JointTest], *, n_components: int) -> tuple[Chec
 def _check(test: JointTest) -> Check:
     name = NAMES[test.against]
     linked = (_LINKED,) if test.against == "components" else ()
-    related = f"follow {name}" if test.p_value < 0.01 else f"show no relation to {name}"
+    related = f"follow {name}" if test.p_value < REJECTION else f"show no relation to {name}"
     amount = ""
     if test.share is not None and test.chance is not None:
         amount = f"; share {100 * test.share:.2g} %, by chance {100 * test.chance:.2g} %"
@@ -244,7 +255,7 @@ def _check(test: JointTest) -> Check:
         test=f"joint test against {name}, {test.instruments} instruments ({test.test})",
         null=f"the {test.instruments} instruments are unrelated to {name}",
         statistic=test.statistic,
-        df=test.df,
+        law=test.law,
         p_value=test.p_value,
         conclusion=f"the {test.instruments} instruments {related}{amount}",
         reason="; ".join((test.reason, *linked, "described only, not in the verdict")),

@@ -31,8 +31,9 @@ from invarmr.data.design import IVDesign
 from invarmr.diagnostics.check import Check, not_applicable
 from invarmr.errors import InputError
 from invarmr.estimators.kclass import first_stage
-from invarmr.inference.effect_test import NotApplicable
+from invarmr.inference.null_law import FLaw
 from invarmr.inference.robust_anderson_rubin import score_covariance
+from invarmr.inference.statistical_test import NotApplicable
 from invarmr.linalg.symmetric import RANK_TOLERANCE
 
 __all__ = [
@@ -141,8 +142,7 @@ def cragg_donald_check(design: IVDesign) -> Check:
         test="Cragg-Donald F",
         null=_IRRELEVANT,
         statistic=f,
-        df=f"{k}, {free}",
-        p_value=float(stats.f.sf(f, k, free)),
+        law=FLaw(k, free),
         conclusion=conclusion,
         reason="with one exposure it is the first-stage F; errors of equal variance",
     )
@@ -165,8 +165,7 @@ def kleibergen_paap_check(design: IVDesign, *, clustered: bool = False) -> Check
         test=name,
         null=_IRRELEVANT,
         statistic=f,
-        df=f"{len(pi)}, {free}",
-        p_value=float(stats.f.sf(f, len(pi), free)),
+        law=FLaw(len(pi), free),
         conclusion=f"F {f:.1f}, {'clustered' if clustered else 'robust to unequal variances'}",
         reason="Stock-Yogo bounds do not hold for it: see the effective F",
     )

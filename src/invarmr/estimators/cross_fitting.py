@@ -32,9 +32,9 @@ from invarmr.errors import InputError, first_few
 from invarmr.estimators.estimate import Estimate
 from invarmr.estimators.kclass import KClass
 from invarmr.inference.confidence_set import ConfidenceSet
-from invarmr.inference.effect_test import NotApplicable
 from invarmr.inference.stacked_form import ROBUST_TESTS, StackedForm, stacked_form
 from invarmr.inference.stacked_learning import LearnedMaps
+from invarmr.inference.statistical_test import NotApplicable
 
 __all__ = ["CrossFitted", "CrossFittedPart", "Heterogeneity", "cross_fit"]
 

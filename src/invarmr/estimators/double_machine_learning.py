@@ -48,6 +48,7 @@ class DoubleMachineLearning:
     n_folds: int = 5
     level: float = 0.95
     method: ClassVar[str] = "DML"
+    needs_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_level(self.level)
@@ -90,6 +91,7 @@ class DoubleMachineLearning:
             partial_r2=linear.partial_r2,
             kappa=1.0,
             note=f"{self.regressor}, {self.n_folds} folds; strength as of the linear first stage",
+            estimator=self,
         )
 
     def _learner(self, seed: int) -> Any:  # noqa: ANN401 - scikit-learn ships no type information

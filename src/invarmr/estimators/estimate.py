@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Protocol
 
+from invarmr.data.design import IVDesign
 from invarmr.inference.confidence_set import ConfidenceSet
-from invarmr.inference.tails import log_survival_chi2
+from invarmr.inference.null_law import Normal
 
-__all__ = ["Estimate"]
+__all__ = ["Estimate", "Estimator"]
+
+
+class Estimator(Protocol):
+    """What gives an `Estimate`: frozen settings with a level, and `fit`."""
+
+    @property
+    def level(self) -> float:
+        """Level of the confidence set."""
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether `fit` needs the people, not their moments alone."""
+
+    def fit(self, design: IVDesign) -> Estimate:
+        """Estimate the effect."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +59,9 @@ class Estimate:
         they were not.
     note
         What a reader must know of this row.
+    estimator
+        Who made it, with its settings: `estimate.estimator.fit(other_design)` makes it again elsewhere. None for what
+        no estimator gives on one design: a combination of estimates, a bootstrap.
     """
 
     method: str
@@ -59,11 +78,12 @@ class Estimate:
     kappa: float
     learning_inflation: float = 1.0
     note: str = ""
+    estimator: Estimator | None = None
 
     @property
     def log10_p_value(self) -> float:
         """Decimal logarithm of the p-value, right where the p-value is below the smallest float."""
-        return float(log_survival_chi2((self.estimate / self.std_error) ** 2, 1)) / math.log(10.0)
+        return Normal().log10_p(self.estimate / self.std_error)
 
     def __str__(self) -> str:
         strength = "" if self.first_stage_f is None else f", first-stage F {self.first_stage_f:.1f}"

@@ -103,6 +103,7 @@ def influence(design: IVDesign, estimator: KClass, group: IntArray, *, n_groups:
             std_errors="clustered",
             confidence_set=wald_set(theta, std_error, level=estimator.level),
             p_value=wald_p_value(theta, std_error),
+            estimator=estimator,
         ),
         read_only(sums),
     )

@@ -83,6 +83,7 @@ class Jackknife(ABC):
     level: float = 0.95
     count_learning: bool = True
     method: ClassVar[str]
+    needs_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_level(self.level)
@@ -126,6 +127,7 @@ class Jackknife(ABC):
             partial_r2=r2,
             kappa=kappa,
             learning_inflation=inflation,
+            estimator=self,
         )
 
 

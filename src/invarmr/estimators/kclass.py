@@ -14,8 +14,8 @@ and leaving that out biases LIML by an amount of order k / n. Sources: Theil (19
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar, final
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, final
 
 import numpy as np
 from scipy import linalg
@@ -64,6 +64,15 @@ class KClass(ABC):
     def __post_init__(self) -> None:
         check_level(self.level)
 
+    @property
+    def needs_rows(self) -> bool:
+        """Whether the standard errors need the people, not their moments alone."""
+        return self.std_errors in ("robust", "clustered")
+
+    def from_moments(self) -> Self:
+        """The same estimator; where its standard errors need rows, with those that it has by default."""
+        return replace(self, std_errors=type(self).std_errors) if self.needs_rows else self
+
     @abstractmethod
     def kappa(self, parts: Partialled, outside: FloatArray) -> float:
         """The k of this member of the class, with (T - A), or what it is after learning, as `outside`."""
@@ -111,6 +120,7 @@ class KClass(ABC):
             partial_r2=r2,
             kappa=kappa,
             learning_inflation=inflation,
+            estimator=self,
         )
 
     def _variance(self, design: Design, theta: float, kappa: float, H: float) -> float:

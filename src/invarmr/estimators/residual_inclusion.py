@@ -76,6 +76,7 @@ class TwoStageResidualInclusion:
     std_errors: Literal["robust", "clustered"] = "robust"
     level: float = 0.95
     method: ClassVar[str] = "2SRI"
+    needs_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_level(self.level)
@@ -144,6 +145,7 @@ class TwoStageResidualInclusion:
             partial_r2=r2,
             kappa=math.nan,
             note=note,
+            estimator=self,
         )
 
 

@@ -27,8 +27,8 @@ from invarmr.data.several_exposures import SeveralExposures
 from invarmr.errors import InputError
 from invarmr.estimators.variance import StandardErrors
 from invarmr.inference.confidence_set import ConfidenceSet
-from invarmr.inference.joint_test import JointTest
-from invarmr.inference.tails import log_survival_chi2
+from invarmr.inference.null_law import ChiSquared
+from invarmr.inference.statistical_test import StatisticalTest, hypothesis
 from invarmr.inference.wald import check_level, wald_p_value, wald_set
 from invarmr.linalg.symmetric import RANK_TOLERANCE
 
@@ -88,14 +88,13 @@ class SeveralEffects:
         pairs = zip(self.estimates.tolist(), self.std_error.tolist(), strict=True)
         return tuple(wald_set(b, se, level=self.level) for b, se in pairs)
 
-    def wald_test(self, values: Mapping[str, float]) -> JointTest:
+    def wald_test(self, values: Mapping[str, float]) -> StatisticalTest:
         """Wald test that the named exposures have these effects, chi-squared; needs strong instruments."""
         places = [self.exposures.index(name) for name in values]
         step = self.estimates[places] - np.array(list(values.values()))
         statistic = float(step @ linalg.solve(self.covariance[np.ix_(places, places)], step, assume_a="pos"))
-        df = len(places)
-        log_p = float(log_survival_chi2(statistic, df))
-        return JointTest.of("Wald", values, statistic=statistic, df=str(df), log_p=log_p)
+        law = ChiSquared(len(places))
+        return StatisticalTest(test="Wald", null=hypothesis(values), statistic=statistic, law=law)
 
     def __str__(self) -> str:
         rows = [

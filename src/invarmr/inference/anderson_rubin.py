@@ -15,15 +15,13 @@ Statistics 20:46.
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
 from invarmr.data.design import IVDesign
 from invarmr.inference.confidence_set import ConfidenceSet
-from invarmr.inference.effect_test import EffectTest, NotApplicable, check_value
 from invarmr.inference.quadratic_set import sublevel
 from invarmr.inference.reduced_form import reduced_form
 from invarmr.inference.robust_anderson_rubin import RobustErrors, robust_form
-from invarmr.inference.tails import log_survival_f
+from invarmr.inference.statistical_test import NotApplicable, StatisticalTest, check_value, hypothesis
 from invarmr.inference.wald import check_level
 
 __all__ = ["anderson_rubin_set", "anderson_rubin_test"]
@@ -33,7 +31,7 @@ NAME = "Anderson-Rubin"
 
 def anderson_rubin_test(
     design: IVDesign, value: float = 0.0, *, std_errors: RobustErrors = "homoskedastic", count_learning: bool = True
-) -> EffectTest:
+) -> StatisticalTest:
     """Anderson-Rubin test that the effect is `value` and every instrument valid.
 
     Parameters
@@ -50,7 +48,7 @@ def anderson_rubin_test(
 
     Returns
     -------
-    EffectTest
+    StatisticalTest
         `statistic` is F, divided by k. `applies` is False where there is no error variance, rows or clusters
         are missing, or clusters are no more than instruments.
 
@@ -77,19 +75,19 @@ def anderson_rubin_test(
     >>> print(anderson_rubin_set(design))
     [0.8329, 1.214]
     """
-    value = check_value(value)
+    null = hypothesis({"effect": check_value(value)})
     try:
         if std_errors == "homoskedastic":
             form = reduced_form(design, count_learning=count_learning)
-            k, free = form.n_instruments, form.free
-            f = form.at(np.array([value])).ar / k
+            law = form.joint_law
+            f = form.at(np.array([value])).ar / form.n_instruments
         else:
             robust = robust_form(design, std_errors, count_learning=count_learning)
-            k, free = robust.n_instruments, robust.free
+            law = robust.law
             f = robust.at(value)
     except NotApplicable as error:
-        return EffectTest.none(NAME, value, str(error))
-    return EffectTest.of(NAME, value, statistic=f, df=f"{k}, {free}", log_p=log_survival_f(f, k, free))
+        return StatisticalTest.none(NAME, null, error)
+    return StatisticalTest(test=NAME, null=null, statistic=f, law=law)
 
 
 def anderson_rubin_set(
@@ -115,6 +113,6 @@ def anderson_rubin_set(
     check_level(level)
     if std_errors == "homoskedastic":
         form = reduced_form(design, count_learning=count_learning)
-        bound = float(stats.f.isf(1.0 - level, form.n_instruments, form.free)) * form.n_instruments
+        bound = form.joint_law.quantile(1.0 - level) * form.n_instruments
         return ConfidenceSet(sublevel(form, bound), level)
     return robust_form(design, std_errors, count_learning=count_learning).confidence_set(level)

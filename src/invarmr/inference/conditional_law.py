@@ -25,7 +25,7 @@ import numpy as np
 from scipy import special
 
 from invarmr.arrays import FloatArray, read_only
-from invarmr.inference.tails import log_survival_chi2
+from invarmr.inference.log_survival import log_survival_chi2
 
 __all__ = ["log_conditional_p_value"]
 

@@ -13,11 +13,9 @@ import numpy as np
 from invarmr.arrays import FloatArray
 from invarmr.data.design import IVDesign
 from invarmr.inference.anderson_rubin import anderson_rubin_set
-from invarmr.inference.conditional_law import log_conditional_p_value
 from invarmr.inference.confidence_set import ConfidenceSet
 from invarmr.inference.likelihood_ratio import conditional_likelihood_ratio_set
 from invarmr.inference.reduced_form import reduced_form
-from invarmr.inference.tails import log_survival_f
 from invarmr.inference.wald import check_level, wald_p_value, wald_set
 
 __all__ = ["EffectCurve", "effect_curve"]
@@ -98,10 +96,8 @@ def effect_curve(
     for i, value in enumerate(values):
         at = form.at(np.array([value]))
         wald[i] = wald_p_value(estimate, std_error, float(value))
-        ar[i] = math.exp(min(log_survival_f(at.ar / k, k, form.free), 0.0))
-        clr[i] = math.exp(
-            min(form.log_p_value(at.lr) if k == 1 else log_conditional_p_value(at.lr, at.strength, k), 0.0)
-        )
+        ar[i] = math.exp(form.joint_law.log_p(at.ar / k))
+        clr[i] = math.exp(form.conditional(at.strength).log_p(at.lr))
     return EffectCurve(values, wald, ar, clr, sets)
 
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from invarmr.data.design import IVDesign
 from invarmr.inference.confidence_set import ConfidenceSet
-from invarmr.inference.effect_test import EffectTest, NotApplicable, check_value
 from invarmr.inference.quadratic_set import WHOLE_LINE, Intervals, sublevel, superlevel, union
 from invarmr.inference.reduced_form import ReducedForm, reduced_form
+from invarmr.inference.statistical_test import NotApplicable, StatisticalTest, check_value, hypothesis
 from invarmr.inference.wald import check_level
 
 __all__ = ["lagrange_multiplier_set", "lagrange_multiplier_test"]
@@ -26,7 +26,7 @@ __all__ = ["lagrange_multiplier_set", "lagrange_multiplier_test"]
 NAME = "Lagrange multiplier"
 
 
-def lagrange_multiplier_test(design: IVDesign, value: float = 0.0, *, count_learning: bool = True) -> EffectTest:
+def lagrange_multiplier_test(design: IVDesign, value: float = 0.0, *, count_learning: bool = True) -> StatisticalTest:
     """Kleibergen's LM test that the effect is `value`, errors of equal variance.
 
     Parameters
@@ -40,7 +40,7 @@ def lagrange_multiplier_test(design: IVDesign, value: float = 0.0, *, count_lear
 
     Returns
     -------
-    EffectTest
+    StatisticalTest
         `statistic` is LM, chi-squared with 1 degree of freedom (F with one instrument); `applies` is False where there
         is no error variance.
 
@@ -67,13 +67,13 @@ def lagrange_multiplier_test(design: IVDesign, value: float = 0.0, *, count_lear
     >>> print(lagrange_multiplier_set(design))
     (-inf, -1237] U [0.8915, 1.156] U [1002, inf)
     """
-    value = check_value(value)
+    null = hypothesis({"effect": check_value(value)})
     try:
         form = reduced_form(design, count_learning=count_learning)
     except NotApplicable as error:
-        return EffectTest.none(NAME, value, str(error))
+        return StatisticalTest.none(NAME, null, error)
     lm = form.at(np.array([value])).lm
-    return EffectTest.of(NAME, value, statistic=lm, df=form.df, log_p=form.log_p_value(lm))
+    return StatisticalTest(test=NAME, null=null, statistic=lm, law=form.law)
 
 
 def lagrange_multiplier_set(design: IVDesign, level: float = 0.95, *, count_learning: bool = True) -> ConfidenceSet:
@@ -93,7 +93,7 @@ def lagrange_multiplier_set(design: IVDesign, level: float = 0.95, *, count_lear
     """
     check_level(level)
     form = reduced_form(design, count_learning=count_learning)
-    return ConfidenceSet(_accepted(form, form.quantile(1.0 - level)), level)
+    return ConfidenceSet(_accepted(form, form.law.quantile(1.0 - level)), level)
 
 
 def _accepted(form: ReducedForm, c: float) -> Intervals:

@@ -22,9 +22,9 @@ from scipy import optimize, stats
 from invarmr.data.design import IVDesign
 from invarmr.inference.conditional_law import log_conditional_p_value
 from invarmr.inference.confidence_set import ConfidenceSet
-from invarmr.inference.effect_test import EffectTest, NotApplicable, check_value
 from invarmr.inference.quadratic_set import sublevel
 from invarmr.inference.reduced_form import ReducedForm, reduced_form
+from invarmr.inference.statistical_test import NotApplicable, StatisticalTest, check_value, hypothesis
 from invarmr.inference.wald import check_level
 
 __all__ = [
@@ -39,7 +39,7 @@ NAME = "likelihood ratio"
 CONDITIONAL_NAME = "conditional likelihood ratio"
 
 
-def likelihood_ratio_test(design: IVDesign, value: float = 0.0, *, count_learning: bool = True) -> EffectTest:
+def likelihood_ratio_test(design: IVDesign, value: float = 0.0, *, count_learning: bool = True) -> StatisticalTest:
     """Likelihood ratio test that the effect is `value`, chi2(1): errors of equal variance, strong instruments.
 
     Parameters
@@ -49,7 +49,7 @@ def likelihood_ratio_test(design: IVDesign, value: float = 0.0, *, count_learnin
 
     Returns
     -------
-    EffectTest
+    StatisticalTest
         `statistic` is LR; `applies` is False where there is no error variance.
 
     Raises
@@ -75,13 +75,13 @@ def likelihood_ratio_test(design: IVDesign, value: float = 0.0, *, count_learnin
     >>> print(likelihood_ratio_set(design))
     [0.8915, 1.156]
     """
-    value = check_value(value)
+    null = hypothesis({"effect": check_value(value)})
     try:
         form = reduced_form(design, count_learning=count_learning)
     except NotApplicable as error:
-        return EffectTest.none(NAME, value, str(error))
+        return StatisticalTest.none(NAME, null, error)
     lr = form.at(np.array([value])).lr
-    return EffectTest.of(NAME, value, statistic=lr, df=form.df, log_p=form.log_p_value(lr))
+    return StatisticalTest(test=NAME, null=null, statistic=lr, law=form.law)
 
 
 def likelihood_ratio_set(design: IVDesign, level: float = 0.95, *, count_learning: bool = True) -> ConfidenceSet:
@@ -99,12 +99,12 @@ def likelihood_ratio_set(design: IVDesign, level: float = 0.95, *, count_learnin
     """
     check_level(level)
     form = reduced_form(design, count_learning=count_learning)
-    return ConfidenceSet(sublevel(form, float(form.roots[0]) + form.quantile(1.0 - level)), level)
+    return ConfidenceSet(sublevel(form, float(form.roots[0]) + form.law.quantile(1.0 - level)), level)
 
 
 def conditional_likelihood_ratio_test(
     design: IVDesign, value: float = 0.0, *, count_learning: bool = True
-) -> EffectTest:
+) -> StatisticalTest:
     """Moreira's conditional likelihood ratio test that the effect is `value`: holds its size with weak instruments.
 
     Parameters
@@ -118,7 +118,7 @@ def conditional_likelihood_ratio_test(
 
     Returns
     -------
-    EffectTest
+    StatisticalTest
         `statistic` is LR, `df` the number of instruments, `reason` the strength that it is conditional on; `applies` is
         False where there is no error variance.
 
@@ -145,17 +145,15 @@ def conditional_likelihood_ratio_test(
     >>> print(conditional_likelihood_ratio_set(design))
     [0.8909, 1.156]
     """
-    value = check_value(value)
+    null = hypothesis({"effect": check_value(value)})
     try:
         form = reduced_form(design, count_learning=count_learning)
     except NotApplicable as error:
-        return EffectTest.none(CONDITIONAL_NAME, value, str(error))
+        return StatisticalTest.none(CONDITIONAL_NAME, null, error)
     at, k = form.at(np.array([value])), form.n_instruments
-    log_p = form.log_p_value(at.lr) if k == 1 else log_conditional_p_value(at.lr, at.strength, k)
     reason = f"given the instruments' strength {at.strength:.4g} ({at.strength / k:.3g} per instrument)"
-    return EffectTest.of(
-        CONDITIONAL_NAME, value, statistic=at.lr, df=form.df if k == 1 else str(k), log_p=log_p, reason=reason
-    )
+    law = form.conditional(at.strength)
+    return StatisticalTest(test=CONDITIONAL_NAME, null=null, statistic=at.lr, law=law, reason=reason)
 
 
 def conditional_likelihood_ratio_set(
@@ -183,7 +181,7 @@ def conditional_likelihood_ratio_set(
 def _bound(form: ReducedForm, size: float) -> float:
     """The largest LR that is accepted along the line of effects; infinite where all are."""
     low, high = (float(root) for root in form.roots)
-    return largest_accepted(low, high, form.n_instruments, form.quantile(size), size)
+    return largest_accepted(low, high, form.n_instruments, form.law.quantile(size), size)
 
 
 def largest_accepted(low: float, high: float, n_instruments: int, smallest: float, size: float) -> float:

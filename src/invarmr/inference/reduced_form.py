@@ -21,13 +21,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, stats
+from scipy import linalg
 
 from invarmr.arrays import FloatArray
 from invarmr.data.design import IVDesign, Partialled
-from invarmr.inference.effect_test import NotApplicable
 from invarmr.inference.learning_covariance import with_learning
-from invarmr.inference.tails import log_survival_chi2, log_survival_f
+from invarmr.inference.null_law import ChiSquared, Conditional, FLaw, NullLaw
+from invarmr.inference.statistical_test import NotApplicable
 from invarmr.linalg.symmetric import RANK_TOLERANCE, solve_on_range
 
 __all__ = ["ReducedForm", "Statistics", "form_of", "reduced_form"]
@@ -80,19 +80,18 @@ class ReducedForm:
         return Statistics(ar, lm, lr, max(strength, 0.0))
 
     @property
-    def df(self) -> str:
-        """Degrees of freedom of the tests with one degree (LM, LR), as text."""
-        return f"1, {self.free}" if self.n_instruments == 1 else "1"
+    def law(self) -> NullLaw:
+        """Of the tests with one degree of freedom (LM, LR): chi2(1), or F(1, free) with one instrument: all are AR."""
+        return FLaw(1, self.free) if self.n_instruments == 1 else ChiSquared(1)
 
-    def log_p_value(self, statistic: float) -> float:
-        """Logarithm of P(chi2_1 > statistic), or P(F(1, free) > statistic) with one instrument: all are AR then."""
-        if self.n_instruments == 1:
-            return log_survival_f(statistic, 1, self.free)
-        return float(log_survival_chi2(statistic, 1))
+    def conditional(self, strength: float) -> NullLaw:
+        """Of the likelihood ratio given the strength at the tested effect."""
+        return self.law if self.n_instruments == 1 else Conditional(self.n_instruments, strength)
 
-    def quantile(self, size: float) -> float:
-        """The value that `statistic` exceeds with probability `size` under the same law."""
-        return float(stats.f.isf(size, 1, self.free) if self.n_instruments == 1 else stats.chi2.isf(size, 1))
+    @property
+    def joint_law(self) -> FLaw:
+        """Of AR / k."""
+        return FLaw(self.n_instruments, self.free)
 
 
 def reduced_form(design: IVDesign, *, count_learning: bool = True) -> ReducedForm:

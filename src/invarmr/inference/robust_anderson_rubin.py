@@ -23,15 +23,16 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from scipy import linalg, optimize, stats
+from scipy import linalg, optimize
 
 from invarmr.arrays import FloatArray, IntArray
 from invarmr.data.design import IVDesign
 from invarmr.errors import InputError
 from invarmr.inference.confidence_set import ConfidenceSet
-from invarmr.inference.effect_test import NotApplicable
+from invarmr.inference.null_law import FLaw
 from invarmr.inference.quadratic_set import Intervals, union
 from invarmr.inference.reduced_form import reduced_form
+from invarmr.inference.statistical_test import NotApplicable
 
 __all__ = ["RobustErrors", "RobustForm", "robust_form", "score_covariance"]
 
@@ -68,6 +69,11 @@ class RobustForm:
         """Rank of the instruments, k."""
         return len(self.scores)
 
+    @property
+    def law(self) -> FLaw:
+        """Of F where the effect is the true one and every instrument valid."""
+        return FLaw(self.n_instruments, self.free)
+
     def at(self, value: float) -> float:
         """F at an effect."""
         g = self.scores @ np.array([1.0, -value])
@@ -76,7 +82,7 @@ class RobustForm:
 
     def confidence_set(self, level: float) -> ConfidenceSet:
         """Effects with F at most the quantile of F(k, free)."""
-        bound = float(stats.f.isf(1.0 - level, self.n_instruments, self.free))
+        bound = self.law.quantile(1.0 - level)
         candidates = self._candidates(bound)
         probes = _between(candidates, self.scale)
         accepted = [self.at(theta) <= bound for theta in probes]

@@ -27,19 +27,17 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
-from scipy import linalg, stats
+from scipy import linalg
 
 from invarmr.arrays import FloatArray
 from invarmr.data.several_exposures import SeveralExposures
 from invarmr.errors import InputError
-from invarmr.inference.conditional_law import log_conditional_p_value
 from invarmr.inference.confidence_set import ConfidenceSet
-from invarmr.inference.effect_test import NotApplicable
-from invarmr.inference.joint_test import JointTest
 from invarmr.inference.likelihood_ratio import largest_accepted
+from invarmr.inference.null_law import ChiSquared, Conditional, FLaw, NullLaw
 from invarmr.inference.quadratic_set import WHOLE_LINE, Intervals
 from invarmr.inference.reduced_form import ReducedForm, form_of
-from invarmr.inference.tails import log_survival_chi2, log_survival_f
+from invarmr.inference.statistical_test import NotApplicable, StatisticalTest, hypothesis
 from invarmr.inference.wald import check_level
 
 __all__ = ["RobustTest", "joint_test", "subset_set", "subset_test"]
@@ -53,7 +51,7 @@ _NAMES = {
 }
 
 
-def joint_test(design: SeveralExposures, values: Mapping[str, float], test: RobustTest = "AR") -> JointTest:
+def joint_test(design: SeveralExposures, values: Mapping[str, float], test: RobustTest = "AR") -> StatisticalTest:
     """Test that every exposure has the given effect; errors of equal variance.
 
     Parameters
@@ -87,24 +85,24 @@ def joint_test(design: SeveralExposures, values: Mapping[str, float], test: Robu
     try:
         form = form_of(design.partialled)
     except NotApplicable as error:
-        return JointTest.none(name, tested, str(error))
+        return StatisticalTest.none(name, hypothesis(tested), error)
     at = form.at(np.array([tested[exposure] for exposure in design.exposures]))
     k, m = form.n_instruments, len(tested)
     if test == "AR" or k == m:
-        f = at.ar / k
-        return JointTest.of(name, tested, statistic=f, df=f"{k}, {form.free}", log_p=log_survival_f(f, k, form.free))
+        return _of(name, tested, at.ar / k, form.joint_law)
     if test == "CLR":
-        log_p = log_conditional_p_value(at.lr, at.strength, k, m)
         reason = f"given the strength {at.strength:.4g}, the smallest root only"
-        return JointTest.of(name, tested, statistic=at.lr, df=f"{m}, {k}", log_p=log_p, reason=reason)
-    statistic = at.lm if test == "LM" else at.lr
-    log_p = float(log_survival_chi2(statistic, m))
-    return JointTest.of(name, tested, statistic=statistic, df=str(m), log_p=log_p)
+        return _of(name, tested, at.lr, Conditional(k, at.strength, m), reason)
+    return _of(name, tested, at.lm if test == "LM" else at.lr, ChiSquared(m))
+
+
+def _of(test: str, tested: Mapping[str, float], statistic: float, law: NullLaw, reason: str = "") -> StatisticalTest:
+    return StatisticalTest(test=test, null=hypothesis(tested), statistic=statistic, law=law, reason=reason)
 
 
 def subset_test(
     design: SeveralExposures, values: Mapping[str, float], test: Literal["AR", "LR", "CLR"] = "AR"
-) -> JointTest:
+) -> StatisticalTest:
     """Test the effects of some exposures, those of the others left free; errors of equal variance.
 
     Parameters
@@ -133,23 +131,17 @@ def subset_test(
     try:
         form = form_of(design.partialled)
     except NotApplicable as error:
-        return JointTest.none(name, tested, str(error))
+        return StatisticalTest.none(name, hypothesis(tested), error)
     places = [1 + design.exposures.index(exposure) for exposure in tested]
     ar = _minimised(form, places, np.array(list(tested.values())))
     left = form.n_instruments - (m - m_x)
     if test == "AR" or form.n_instruments == m:
-        f = ar / left
-        return JointTest.of(
-            name, tested, statistic=f, df=f"{left}, {form.free}", log_p=log_survival_f(f, left, form.free)
-        )
+        return _of(name, tested, ar / left, FLaw(left, form.free))
     lr = max(ar - float(form.roots[0]), 0.0)
     if test == "LR":
-        return JointTest.of(name, tested, statistic=lr, df=str(m_x), log_p=float(log_survival_chi2(lr, m_x)))
+        return _of(name, tested, lr, ChiSquared(m_x))
     strength = max(float(form.roots[0] + form.roots[1]) - ar, 0.0)
-    log_p = log_conditional_p_value(lr, strength, left)
-    return JointTest.of(
-        name, tested, statistic=lr, df=str(left), log_p=log_p, reason=f"given the strength {strength:.4g}"
-    )
+    return _of(name, tested, lr, Conditional(left, strength), f"given the strength {strength:.4g}")
 
 
 def subset_set(
@@ -179,12 +171,12 @@ def subset_set(
     form = form_of(design.partialled)
     left = form.n_instruments - (len(design.exposures) - 1)
     if test == "AR" or left == 1:
-        bound = left * float(stats.f.isf(1.0 - level, left, form.free))
+        bound = left * FLaw(left, form.free).quantile(1.0 - level)
     elif test == "LR":
-        bound = float(form.roots[0] + stats.chi2.isf(1.0 - level, 1))
+        bound = float(form.roots[0]) + ChiSquared(1).quantile(1.0 - level)
     elif test == "CLR":
         low, high = (float(root) for root in form.roots[:2])
-        bound = low + largest_accepted(low, high, left, float(stats.chi2.isf(1.0 - level, 1)), 1.0 - level)
+        bound = low + largest_accepted(low, high, left, ChiSquared(1).quantile(1.0 - level), 1.0 - level)
     else:
         raise InputError(f"A set of one exposure's effects inverts AR, LR or CLR, but {test} was asked for.")
     return ConfidenceSet(_shadow(form, place, bound), level)

@@ -29,12 +29,11 @@ from scipy import linalg, optimize
 
 from invarmr.arrays import FloatArray
 from invarmr.data.stacked_design import StackedDesign
-from invarmr.inference.conditional_law import log_conditional_p_value
 from invarmr.inference.confidence_set import ConfidenceSet
-from invarmr.inference.effect_test import EffectTest, check_value
+from invarmr.inference.null_law import ChiSquared, Conditional, FLaw, NullLaw
 from invarmr.inference.quadratic_set import union
 from invarmr.inference.reduced_form import form_of
-from invarmr.inference.tails import log_survival_chi2, log_survival_f
+from invarmr.inference.statistical_test import StatisticalTest, check_value, hypothesis
 from invarmr.inference.wald import check_level
 
 __all__ = ["ROBUST_TESTS", "RobustTest", "StackedForm", "stacked_form"]
@@ -71,7 +70,7 @@ class StackedForm:
     center: float
     scale: float
 
-    def test(self, name: RobustTest, value: float = 0.0) -> EffectTest:
+    def test(self, name: RobustTest, value: float = 0.0) -> StatisticalTest:
         """Test that the effect is `value` (and, by Anderson-Rubin, that every instrument of every part is valid).
 
         Raises
@@ -79,14 +78,11 @@ class StackedForm:
         InputError
             `value` not finite.
         """
-        ar, lm, lr, strength = self._statistics(self._angle(check_value(value)))
-        m = len(self.scores)
-        log_p = self._log_p(name, ar, lm, lr, strength)
-        if name == "Anderson-Rubin":
-            return EffectTest.of(name, value, statistic=ar / m, df=f"{m}, {self.free}", log_p=log_p)
-        if name == "Lagrange multiplier":
-            return EffectTest.of(name, value, statistic=lm, df="1", log_p=log_p)
-        return EffectTest.of(name, value, statistic=lr, df=f"{m} instruments, strength {strength:.4g}", log_p=log_p)
+        statistic, law = self._found(name, *self._statistics(self._angle(check_value(value))))
+        reason = f"given the instruments' strength {law.strength:.4g}" if isinstance(law, Conditional) else ""
+        return StatisticalTest(
+            test=name, null=hypothesis({"effect": value}), statistic=statistic, law=law, reason=reason
+        )
 
     def mean_factor(self, value: float) -> float:
         """G'V_uu G / (G'G b'Omega b): factor that learning puts on the variance of an estimate, at an effect."""
@@ -179,13 +175,18 @@ class StackedForm:
         lr = (ar - strength + math.hypot(ar - strength, 2 * math.sqrt(lm * strength))) / 2
         return ar, lm, max(lr, 0.0), strength
 
-    def _log_p(self, name: RobustTest, ar: float, lm: float, lr: float, strength: float) -> float:
+    def _found(self, name: RobustTest, ar: float, lm: float, lr: float, strength: float) -> tuple[float, NullLaw]:
+        """Statistic and law of a test; with one instrument all are AR."""
         m = len(self.scores)
         if name == "Anderson-Rubin" or m == 1:
-            return log_survival_f(ar / m, m, self.free)
+            return ar / m, FLaw(m, self.free)
         if name == "Lagrange multiplier":
-            return float(log_survival_chi2(lm, 1))
-        return log_conditional_p_value(lr, strength, m)
+            return lm, ChiSquared(1)
+        return lr, Conditional(m, strength)
+
+    def _log_p(self, name: RobustTest, *statistics: float) -> float:
+        statistic, law = self._found(name, *statistics)
+        return law.log_p(statistic)
 
 
 def stacked_form(design: StackedDesign, *, count_learning: bool = True) -> StackedForm:

@@ -230,6 +230,8 @@ def environment_table(archive: Archive, *, counts: Disclosure) -> Table:
     caption = "The headline estimator in each environment alone, and when it is left out."
     if archive.environments is None:
         return Table("environments", caption, reason="no estimates by environment were made")
+    levels = archive.environments["level"].drop_nulls()
+    level = show_share(levels[0]) if len(levels) else ""
     rows = []
     for row in archive.environments.iter_rows(named=True):
         cells = [row["environment"], counts.show(row["n_samples"])]
@@ -239,7 +241,13 @@ def environment_table(archive: Archive, *, counts: Disclosure) -> Table:
             cells += [value, NOTHING if parts[1] is None or parts[2] is None else f"{lower} to {upper}"]
         rows.append(Row((*cells, show_number(row["first_stage_f"]))))
     columns = columns_of(
-        ("Environment",), "People", "Alone", "Interval", "Left out", "Interval when left out", "First-stage F alone"
+        ("Environment",),
+        "People",
+        "Alone",
+        f"{level} interval".lstrip(),
+        "Left out",
+        f"{level} interval when left out".lstrip(),
+        "First-stage F alone",
     )
     return Table("environments", caption, columns, tuple(rows))
 

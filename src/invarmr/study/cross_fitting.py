@@ -14,8 +14,8 @@ from invarmr.data.cohort import Cohort
 from invarmr.estimators.cross_fitting import CrossFitted, CrossFittedPart, cross_fit
 from invarmr.estimators.estimate import Estimate
 from invarmr.estimators.kclass import LimitedInformationML
-from invarmr.inference.effect_test import NotApplicable
 from invarmr.inference.stacked_form import ROBUST_TESTS, StackedForm, stacked_form
+from invarmr.inference.statistical_test import NotApplicable
 from invarmr.instruments.base import Learner
 from invarmr.study.config import EstimateConfig
 from invarmr.study.progress import Progress

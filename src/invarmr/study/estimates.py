@@ -67,7 +67,9 @@ def _bootstrapped(design: IVDesign, estimator: KClass, settings: EstimateConfig,
         raise InputError("There are no learned instruments to bootstrap.")
     plain = replace(estimator, std_errors="many-instrument").fit(design)
     learner = StationaryInstruments.like(latent)
-    found = bootstrap_effect(design, learner, _LEAD(), n_replicates=settings.bootstrap, level=settings.level, seed=seed)
+    found = bootstrap_effect(
+        design, learner, estimator.from_moments(), n_replicates=settings.bootstrap, level=settings.level, seed=seed
+    )
     without = int(np.count_nonzero(found.n_latent == 0))
     note = f"instruments learned again in each of {settings.bootstrap} replicates; percentile interval"
     if learner.n_latent is None:
@@ -79,6 +81,7 @@ def _bootstrapped(design: IVDesign, estimator: KClass, settings: EstimateConfig,
         std_error=found.std_error,
         std_errors="bootstrap",
         confidence_set=found.confidence_set,
+        estimator=None,
         p_value=min(1.0, 2.0 * (1 + int(beyond)) / (1 + len(found.replicates))),
         note=note,
     )

@@ -29,4 +29,5 @@ def with_families(archive: Archive, found: Diagnostics) -> Diagnostics:
     design, estimate, people = lead
     own = (first_stage_check(design), sargan_check(design, estimate))
     named = tuple(replace(check, reason=f"{MENDELIAN} instruments; {check.reason}".removesuffix("; ")) for check in own)
-    return replace(found, checks=(*named, *found.checks, *lines), verdict=mendelian_verdict(own, people.counts))
+    others = tuple(replace(check, role="describes") for check in (*found.checks, *lines))
+    return replace(found, checks=(*named, *others), verdict=mendelian_verdict(own, people.counts))

@@ -27,8 +27,8 @@ from invarmr.estimators.influence import Influence, influence
 from invarmr.estimators.jackknife import UnbiasedJackknifeIV
 from invarmr.estimators.kclass import LimitedInformationML, TwoStageLeastSquares
 from invarmr.inference.anderson_rubin import anderson_rubin_set
-from invarmr.inference.effect_test import NotApplicable
 from invarmr.inference.likelihood_ratio import conditional_likelihood_ratio_set
+from invarmr.inference.statistical_test import NotApplicable
 from invarmr.study.families import parents_traits
 
 if TYPE_CHECKING:

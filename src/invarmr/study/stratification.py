@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from invarmr.archive.schema import STRATIFICATION
 from invarmr.data.design import IVDesign
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.data.moments import EnvironmentMoments, merge_moments
@@ -21,9 +22,9 @@ from invarmr.diagnostics.negative_controls import ControlEstimate, negative_cont
 from invarmr.diagnostics.stability import EnvironmentEstimate, environment_estimates
 from invarmr.diagnostics.stratification import JointTest, joint_checks, joint_tests
 from invarmr.estimators.estimate import Estimate
-from invarmr.estimators.kclass import KClass, LimitedInformationML, OrdinaryLeastSquares, TwoStageLeastSquares
+from invarmr.estimators.kclass import KClass, OrdinaryLeastSquares, TwoStageLeastSquares
 from invarmr.inference.effect_curve import EffectCurve, effect_curve
-from invarmr.inference.effect_test import NotApplicable
+from invarmr.inference.statistical_test import NotApplicable
 from invarmr.study.archive import Archive
 
 __all__ = ["Stratification", "stratify_archive"]
@@ -72,7 +73,11 @@ class Stratification:
 
 
 def stratify_archive(
-    archive: Archive, design: IVDesign, estimate: Estimate, environments: Sequence[EnvironmentEstimate]
+    archive: Archive,
+    design: IVDesign,
+    estimator: KClass,
+    estimate: Estimate,
+    environments: Sequence[EnvironmentEstimate],
 ) -> Stratification:
     """Run the battery on an archive that was learned on.
 
@@ -80,7 +85,7 @@ def stratify_archive(
     ----------
     archive
         The study.
-    design, estimate
+    design, estimator, estimate
         The headline's.
     environments
         The headline in each environment.
@@ -97,12 +102,12 @@ def stratify_archive(
     checks = joint_checks(joint, n_components=len(cohort.component_names))
     checks += _even_odd(archive, learned)
     controls = negative_controls(
-        cohort, archive.negative_controls, latent=learned, headline=design.instrument_set, level=level
+        cohort, archive.negative_controls, latent=learned, headline=design.instrument_set, estimator=estimator
     )
     observed = IVDesign.from_cohort(cohort, moments=archive.pooled)
     combined = combine_environments(environments, instruments=design.instrument_set, level=level)
     if design.instrument_set != observed.instrument_set and len(cohort.environments) > 1:
-        own = environment_estimates(observed, LimitedInformationML(level=level))
+        own = environment_estimates(observed, estimator)
         combined += combine_environments(own, instruments=observed.instrument_set, level=level)
     try:
         curve = effect_curve(design, estimate.estimate, estimate.std_error, level=level)
@@ -111,7 +116,7 @@ def stratify_archive(
     return Stratification(
         checks=(*checks, *negative_control_checks(controls)),
         joint=joint,
-        counts=component_curve(_plan(archive, learned, level)),
+        counts=component_curve(_plan(archive, learned, estimator)),
         combined=combined,
         controls=controls,
         curve=curve,
@@ -147,10 +152,10 @@ def _even_odd(archive: Archive, latent: LatentInstruments | None) -> tuple[Check
 
 
 def _plan(
-    archive: Archive, latent: LatentInstruments | None, level: float
+    archive: Archive, latent: LatentInstruments | None, liml: KClass
 ) -> list[tuple[IVDesign, tuple[KClass, ...]]]:
     cohort, moments = archive.cohort, archive.pooled
-    liml = LimitedInformationML(level=level)
+    level = liml.level
     first = (OrdinaryLeastSquares(level=level), TwoStageLeastSquares(level=level), liml)
     plan: list[tuple[IVDesign, tuple[KClass, ...]]] = [(IVDesign.from_cohort(cohort, moments=moments), first)]
     if len(cohort.environments) > 1:
@@ -178,7 +183,9 @@ def _numbers(item: Estimate) -> dict[str, Any]:
 
 
 def _joint_table(tests: Sequence[JointTest]) -> pl.DataFrame:
-    return pl.DataFrame([vars(test) for test in tests], infer_schema_length=None)
+    return pl.DataFrame(
+        [{name: getattr(test, name) for name in STRATIFICATION} for test in tests], schema=dict(STRATIFICATION)
+    )
 
 
 def _count_table(rows: Sequence[CountEstimate]) -> pl.DataFrame:

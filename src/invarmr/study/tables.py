@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from invarmr.archive.files import whole_file
-from invarmr.archive.schema import COMPONENTS, DIAGNOSTICS, ESTIMATES
+from invarmr.archive.schema import COMPONENTS, DIAGNOSTICS, ENVIRONMENTS, ESTIMATES
 from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.diagnostics.battery import Diagnostics
@@ -74,9 +74,11 @@ def environment_table(estimates: Sequence[EnvironmentEstimate]) -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
     for item in estimates:
         row: dict[str, Any] = {"environment": item.environment, "n_samples": item.n_samples}
-        row |= _numbers(item.own, "") | {"first_stage_f": None if item.own is None else item.own.first_stage_f}
+        made = item.own or item.left_out
+        row |= _numbers(item.own, "") | {"level": None if made is None else made.confidence_set.level}
+        row |= {"first_stage_f": None if item.own is None else item.own.first_stage_f}
         rows.append(row | _numbers(item.left_out, "left_out_"))
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return pl.DataFrame(rows, schema=dict(ENVIRONMENTS))
 
 
 def _numbers(item: Estimate | None, prefix: str) -> dict[str, float | None]:

@@ -138,7 +138,7 @@ def diagnose_archive(archive: Archive) -> Verdict:
         held_out_moments=held_out,
         latent=latent,
     )
-    battery = stratify_archive(archive, design, estimate, found.environments)
+    battery = stratify_archive(archive, design, estimator, estimate, found.environments)
     found = with_families(archive, replace(found, checks=found.checks + battery.checks))
     archive.begin("diagnose")
     for name, table in battery.tables().items():

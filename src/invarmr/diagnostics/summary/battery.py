@@ -15,7 +15,7 @@ from invarmr.diagnostics.summary.overlap import sample_overlap
 from invarmr.diagnostics.summary.pleiotropy import egger_intercept
 from invarmr.diagnostics.summary.single_variants import leave_one_out, radial_shares, single_variant
 from invarmr.diagnostics.summary.strength import instrument_strength
-from invarmr.inference.tails import log_survival_chi2
+from invarmr.inference.log_survival import log_survival_chi2
 
 __all__ = ["sensitivity"]
 

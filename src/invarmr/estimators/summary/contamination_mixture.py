@@ -23,7 +23,7 @@ from invarmr.errors import InputError
 from invarmr.estimators.summary.base import SummaryEstimator
 from invarmr.estimators.summary.result import SummaryEstimate, chi_squared_tail
 from invarmr.inference.confidence_set import ConfidenceSet
-from invarmr.inference.tails import log_survival_chi2
+from invarmr.inference.log_survival import log_survival_chi2
 
 __all__ = ["ContaminationMixture"]
 

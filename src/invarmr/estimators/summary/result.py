@@ -15,7 +15,7 @@ from scipy import special
 
 from invarmr.arrays import FloatArray
 from invarmr.inference.confidence_set import ConfidenceSet
-from invarmr.inference.tails import log_survival_chi2, log_survival_f
+from invarmr.inference.log_survival import log_survival_chi2, log_survival_f
 from invarmr.inference.wald import wald_p_value, wald_set
 
 __all__ = ["Distribution", "SummaryEstimate", "TwoSided", "chi_squared_tail", "show_p_value", "two_sided"]
