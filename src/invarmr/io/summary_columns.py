@@ -99,8 +99,8 @@ def recognise(
     return Recognised(layout=layout, columns=found, group=chosen)
 
 
-def nearest_format(header: Sequence[str]) -> tuple[SummaryFormat, list[str]]:
-    """The layout whose header shares most names with this one, and the names that it has and this one lacks."""
+def nearest_format(header: Sequence[str]) -> str:
+    """Which known layout is nearest to a header, and what it has that this one lacks, in words; empty where none is."""
     present = _present(header)
 
     def shared(entry: SummaryFormat) -> float:
@@ -108,8 +108,10 @@ def nearest_format(header: Sequence[str]) -> tuple[SummaryFormat, list[str]]:
         return len(names & set(present)) / len(names | set(present))
 
     layout = max(FORMATS, key=shared)
+    if shared(layout) == 0:
+        return ""
     lacking = [" or ".join(names[:3]) for names in layout.requires if not any(_at(name, present) for name in names)]
-    return layout, lacking
+    return f"{layout.name} ({layout.header}), which also has {' and '.join(lacking) or 'other columns'}"
 
 
 def _stated(columns: Mapping[str, str], header: Sequence[str], source: str) -> dict[str, str]:
@@ -219,9 +221,9 @@ def _unknown(header: Sequence[str], present: Mapping[str, str], pair: tuple[str,
             "and LDSC count the first of two, SAIGE, SNPTEST and others the second), and the first line, "
             f"{shown}, is no known tool's. Look it up in the file's description, and say {say.format(*pair)}."
         )
-    layout, lacking = nearest_format(header)
+    nearest = nearest_format(header)
+    known = f" The nearest known is {nearest}." if nearest else ""
     return (
-        f"{source}: this is no known layout of summary statistics. Its first line reads {shown}. The nearest known is "
-        f"{layout.name} ({layout.header}), which also has {' and '.join(lacking) or 'other columns'}. Name the "
+        f"{source}: this is no known layout of summary statistics. Its first line reads {shown}.{known} Name the "
         f"columns: {say.format('COLUMN', 'COLUMN')}."
     )

@@ -21,7 +21,7 @@ from invarmr.io.tables import MISSING_CODES
 
 __all__ = ["Block", "TextTable"]
 
-BLOCK = 1 << 25
+BLOCK = 1 << 24
 """Bytes read at a time."""
 
 
