@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import os
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,14 @@ import numpy as np
 import polars as pl
 
 PART = 2_000_000
-RUN = "import sys; from invarmr.cli import main; main(sys.argv[1:])"
+RUN = """
+import atexit, sys
+from pathlib import Path
+from invarmr.cli import main
+peak = lambda: [line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line][0].split()[1]
+atexit.register(lambda: print(peak(), file=sys.stderr))
+main(sys.argv[1:])
+"""  # the peak of the process itself: what the kernel tells its parent counts the parent's memory too
 
 
 def main() -> None:
@@ -96,11 +102,10 @@ def command(exposure: Path, outcome: Path, out: Path, *more: str) -> tuple[float
     """Wall seconds and the most memory in GB of `invarmr mr`."""
     asked = ["mr", str(exposure), str(outcome), "--out", str(out), "--no-report", "--quiet", *more]
     start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", RUN, *asked], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"the command ended with status {status}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1e6
+    done = subprocess.run([sys.executable, "-c", RUN, *asked], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"the command ended with status {done.returncode}: {done.stderr}")
+    return time.perf_counter() - start, int(done.stderr.split()[-1]) / 1e6
 
 
 def said(role: str, figures: tuple[float, float]) -> None:

@@ -22,7 +22,7 @@ from invarmr.io.summary_rows import restated
 from invarmr.io.summary_vcf import EXPANDED, expanded, is_vcf, traits_of
 from invarmr.io.table_format import file_kind
 from invarmr.io.tables import as_polars, read_table
-from invarmr.io.text_blocks import TextTable
+from invarmr.io.text_blocks import MISSING_TEXTS, TextTable
 
 __all__ = ["LAYOUTS", "Layout", "Wanted", "read_summary_statistics", "write_summary_statistics"]
 
@@ -173,16 +173,20 @@ def _open(table: str | Path | object) -> _Opened:
         frame = as_polars(table)
         if frame.height == 0:
             raise InputError("summary statistics: at least one variant was required, but the table has no rows.")
-        return _Opened("summary statistics", "trait", tuple(frame.columns), frame=frame)
+        return _Opened("summary statistics", "trait", tuple(frame.columns), frame=_without_codes(frame))
     path = existing_file(table, "summary statistics")
     name = path.name.split(".")[0] if path.suffix in (".gz", ".bgz", ".zst") else path.stem
     name = name.removesuffix(".vcf")
     if file_kind(path) in ("parquet", "arrow"):
         frame = read_table(path)
-        return _Opened(str(path), name, tuple(frame.columns), frame=frame)
+        return _Opened(str(path), name, tuple(frame.columns), frame=_without_codes(frame))
     text = TextTable.open(path)
     header = EXPANDED if is_vcf(text.header) else text.header
     return _Opened(str(path), name, header, text=text)
+
+
+def _without_codes(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(pl.col(pl.String).replace(dict.fromkeys(MISSING_TEXTS)))
 
 
 def _picked(raw: pl.DataFrame, recognised: Recognised, wanted: Wanted | None, *, decimal_comma: bool) -> pl.DataFrame:

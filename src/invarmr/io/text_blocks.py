@@ -19,8 +19,10 @@ from invarmr.io.delimited import existing_file, field_counts, one_tab_between, r
 from invarmr.io.table_format import LEADING_COMMENTS, file_kind, separator_of
 from invarmr.io.tables import MISSING_CODES
 
-__all__ = ["Block", "TextTable"]
+__all__ = ["MISSING_TEXTS", "Block", "TextTable"]
 
+MISSING_TEXTS = (*MISSING_CODES, "#NA", "NULL", "null", "None", "N/A", "n/a", "-nan")
+"""Texts that stand for nothing in a table of any tool."""
 BLOCK = 1 << 24
 """Bytes read at a time."""
 
@@ -170,7 +172,7 @@ def _fields(text: bytes, separator: str, places: list[int], width: int, *, quote
         columns=places,
         infer_schema=False,
         quote_char='"' if quoted else None,
-        null_values=[*MISSING_CODES, "#NA", "NULL", "null", "None", "N/A", "n/a", "-nan"],
+        null_values=list(MISSING_TEXTS),
         encoding="utf8-lossy",
     )
 
