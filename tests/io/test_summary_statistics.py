@@ -86,6 +86,16 @@ LAYOUTS = {
     "pval.exposure samplesize.exposure chr.exposure pos.exposure exposure id.exposure\n"
     f"rs1 A G 0.1 0.02 0.3 {P} 5000 1 100 BMI ieu-1\n",
     "semicolon": f"SNP;effect_allele;other_allele;beta;se;eaf;pval;n;chr;pos\nrs1;A;G;0.1;0.02;0.3;{P};5000;1;100\n",
+    "row_names_of_r": '"SNP" "effect_allele" "other_allele" "beta" "se" "eaf" "pval" "n" "chr" "pos"\n'
+    f'"1" "rs1" "A" "G" 0.1 0.02 0.3 {P} 5000 1 100\n',
+    "row_names_unquoted": "SNP effect_allele other_allele beta se eaf pval n chr pos\n"
+    f"1 rs1 A G 0.1 0.02 0.3 {P} 5000 1 100\n",
+    "csv_of_r": '"","SNP","effect_allele","other_allele","beta","se","eaf","pval","n","chr","pos"\n'
+    f'"1","rs1","A","G",0.1,0.02,0.3,{P},5000,"1",100\n',
+    "cardiogram": "markername chr bp_hg19 effect_allele noneffect_allele effect_allele_freq beta se_dgc p_dgc n\n"
+    f"rs1 1 100 A G 0.3 0.1 0.02 {P} 5000\n",
+    "diagram": "SNP Chr:Position Allele1 Allele2 EAF Effect StdErr P-value TotalSampleSize\n"
+    f"rs1 1:100 A G 0.3 0.1 0.02 {P} 5000\n",
     "no_error_but_z": f"rsid chr pos ea nea beta z_stat eaf p n\nrs1 1 100 A G 0.1 5 0.3 {P} 5000\n",
     "no_error_but_p": f"rsid chr pos ea nea beta eaf p n\nrs1 1 100 A G 0.1 0.3 {P} 5000\n",
 }  # fmt: skip

@@ -154,7 +154,13 @@ FORMATS: tuple[SummaryFormat, ...] = (
     SummaryFormat(
         name="METAL",
         header="MarkerName Allele1 Allele2 Freq1 FreqSE Effect StdErr P-value Direction",
-        requires=(("markername", "snp"), ("allele1",), ("allele2",), ("effect", "zscore"), ("stderr", "p-value")),
+        requires=(
+            ("allele1",),
+            ("allele2",),
+            ("effect", "zscore"),
+            ("stderr", "p-value"),
+            ("markername", "direction", "totalsamplesize"),
+        ),
         columns={
             "effect_allele": ("allele1",),
             "other_allele": ("allele2",),

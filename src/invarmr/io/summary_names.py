@@ -68,7 +68,7 @@ COMMON: Mapping[str, Names] = {
     ),
     "beta": ("beta", "b", "effect", "effect_size", "log_odds", "log_or", "logor", "beta_effect"),
     "odds_ratio": ("or", "odds_ratio", "oddsratio", "hazard_ratio", "hr"),
-    "se": ("se", "standard_error", "stderr", "log(or)_se", "sebeta", "se_beta", "std_error", "std_err"),
+    "se": ("se", "standard_error", "stderr", "log(or)_se", "sebeta", "se_beta", "std_error", "std_err", "se_dgc"),
     "ci_lower": ("ci_lower", "l95", "or_95l", "lower_ci", "ci_low", "lci", "lo_ci", "ci_lower_95", "or_lci95"),
     "ci_upper": ("ci_upper", "u95", "or_95u", "upper_ci", "ci_high", "uci", "up_ci", "ci_upper_95", "or_uci95"),
     "z": ("z", "zscore", "z_score", "z-score", "z_stat", "zstat", "t_stat", "tstat"),
@@ -76,7 +76,7 @@ COMMON: Mapping[str, Names] = {
         "eaf", "effect_allele_frequency", "effect_allele_freq", "freq_effect_allele", "freq_tested_allele*",
         "freq_effect", "effectallelefreq", "coded_allele_frequency", "freq",
     ),
-    "pval": ("pval", "p_value", "p", "p-value", "pvalue", "p.value", "p_val", "pval_nominal"),
+    "pval": ("pval", "p_value", "p", "p-value", "pvalue", "p.value", "p_val", "pval_nominal", "p_dgc"),
     "minus_log10_p": (
         "log10p", "neg_log_10_p_value", "neglog10_pval", "mlog10p", "mlogp", "minus_log10_pval", "neg_log10_p",
         "neg_log10_pval", "log10_p", "nlog10p", "-log10p", "-log10(p)", "lp",
@@ -90,8 +90,8 @@ COMMON: Mapping[str, Names] = {
         "ncontrol", "n_control", "n_controls", "num_controls", "ncontrols", "n_ctrl", "ncon", "nco", "n.controls",
     ),
     "variant": ("chr:position", "chr:pos", "chr_pos", "chrpos"),
-    "chr": ("chr", "chromosome", "chrom", "#chrom", "#chr", "hm_chrom", "chr_name"),
-    "pos": ("pos", "base_pair_location", "bp", "position", "hm_pos", "chr_position", "bpos", "pos_hg19", "pos_b37"),
+    "chr": ("chr", "chromosome", "chrom", "#chrom", "#chr", "hm_chrom", "chr_name", "snpchr"),
+    "pos": ("pos", "base_pair_location", "bp", "position", "hm_pos", "chr_position", "bpos", "pos_hg19", "bp_hg19", "pos_b37", "snppos"),
     "Phenotype": ("phenotype", "trait", "phenotype_col", "exposure", "outcome"),
     "id": ("id_col", "id.exposure", "id.outcome"),
 }  # fmt: skip

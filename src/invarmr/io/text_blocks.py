@@ -90,6 +90,8 @@ class TextTable:
         names = [name.strip().strip('"') for name in lines[0].removeprefix("#").split(separator)]
         while names and separator is not None and names[-1] == "":
             names.pop()
+        if _row_names(lines[1:], separator, len(names)):
+            names.insert(0, "")
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise InputError(f"{path}: column names must be unique, but the header repeats {', '.join(repeated[:5])}.")
@@ -154,6 +156,15 @@ class TextTable:
         if b" " in text:
             frame = frame.with_columns(pl.col(pl.String).str.strip_chars())
         return Block(frame.with_columns(line=pl.Series(lines)), bad)
+
+
+def _row_names(lines: list[str], separator: str | None, width: int) -> bool:
+    """Whether every line begins with a row's number or quoted name that the header leaves out, as R writes tables."""
+    rows = [line.split(separator) for line in lines[:20] if line.strip()]
+    first = [row[0].strip('"') for row in rows]
+    if not rows or any(len(row) != width + 1 or not row[-1] for row in rows):
+        return False
+    return first == [str(number + 1) for number in range(len(rows))] or all(row[0].startswith('"') for row in rows)
 
 
 def _after_header(text: bytes) -> bytes:
