@@ -109,7 +109,7 @@ def test_help_loads_nothing_heavy(tmp_path):
         (["run", ".", "--out", "out"], "Is a directory"),
         (["run", "study.toml", "--out", "study.toml"], "--out must be a folder, but study.toml is a file"),
         (["run", "study.toml", "--out", "study.toml/out"], "nothing can be written there (Not a directory)"),
-        (["run", "study.toml", "--out", "/proc"], "--out /proc: nothing can be written there"),
+        (["run", "study.toml", "--out", "/proc"], "/proc holds files that invarmr did not write there"),
         (["read", "study.toml", "--out", "study.toml"], "is a file"),
         (["simulate", "admixture"], "--out"),
         (["simulate", "other"], "Available commands: admixture"),

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from invarmr.io.summary_statistics import read_summary_statistics
+from invarmr.study.archive import Archive
 
 
 @pytest.fixture
@@ -29,8 +30,8 @@ def test_one_table_per_trait_and_environment(archive, tmp_path, invarmr):
     assert {path.name for path in out.iterdir()} == {"associations.tsv", "manifest.json", *index["file"]}
     assert index.height == 8
     assert index["environment"].to_list() == ["pooled", "north", "south", "w/e st"] * 2
-    people = pl.read_parquet(archive / "state" / "cohort.parquet")
-    cases = people.filter(environment="north")["outcome"].sum()
+    cohort = Archive(archive).cohort
+    cases = cohort.outcome[cohort.environment == cohort.environments.index("north")].sum()
     row = index.row(by_predicate=pl.col("file") == "case.north.tsv", named=True)
     assert (row["n_cases"], row["controls"], row["role"]) == (cases, "covariates", "outcome")
     table = read_summary_statistics(out / "ldl.south.tsv").frame

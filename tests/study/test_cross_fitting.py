@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from invarmr.archive.folder import seal
 from invarmr.estimators.cross_fitting import CrossFitted
 from invarmr.inference.effect_test import NotApplicable
 from invarmr.instruments.stationary import StationaryInstruments
-from invarmr.report.html import write_report
+from invarmr.report.html import report_page
 from invarmr.simulate.latent import LatentDesign, simulate_latent
 from invarmr.study import cross_fitting
 from invarmr.study.archive import Archive
@@ -96,6 +97,8 @@ def test_verb_by_verb_and_without_it_again(tmp_path, no_report, invarmr) -> None
     about = json.loads((out / "provenance.json").read_text())
     about["settings"]["estimate"]["cross_fitting"] = 0
     (out / "provenance.json").write_text(json.dumps(about))
+    assert invarmr("estimate", out, "--quiet")[0] == 2  # somebody's settings are not the run's
+    seal(out, kind="study")
     assert invarmr("estimate", out, "--quiet")[0] == 0
     assert not (out / "cross_fitting.tsv").exists()
 
@@ -169,4 +172,4 @@ def test_the_report_shows_the_parts_and_labels_the_plain_interval(tmp_path) -> N
     assert "Do the parts agree? Q " in page
     assert "by more than the error of learning that is counted? Chi-squared " in page
     (out / "cross_fitting.tsv").unlink()
-    assert "Cross-fitting: the effect" not in write_report(out).read_text()
+    assert "Cross-fitting: the effect" not in report_page(out)

@@ -11,8 +11,8 @@ from invarmr.simulate.admixture import AdmixtureDesign, simulate_admixture
 from invarmr.study.simulated import write_admixture_study
 
 FILES = {
-    "manifest.json", "cohort.bed", "cohort.bim", "cohort.fam", "phenotypes.tsv", "instruments.tsv", "study.toml", "truth.json",
-    "truth_samples.tsv",
+    "manifest.json", "cohort.bed", "cohort.bim", "cohort.fam", "phenotypes.tsv", "instruments.tsv", "study.toml",
+    "truth.json", "truth_samples.tsv",
 }  # fmt: skip
 
 

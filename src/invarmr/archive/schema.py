@@ -80,8 +80,9 @@ CONFIDENCE_SETS: Columns = {
 }  # fmt: skip
 CROSS_FITTING: Columns = {
     "part": TEXT, "n_learned": WHOLE, "n_samples": WHOLE, "learner": TEXT, "n_latent": WHOLE, "n_confounded": WHOLE,
-    "status": TEXT, "reason": TEXT, **_EFFECT, "first_stage_f": NUMBER, "anderson_rubin": TEXT, "lagrange_multiplier": TEXT,
-    "conditional_likelihood_ratio": TEXT, "heterogeneity_q": NUMBER, "heterogeneity_df": WHOLE,
+    "status": TEXT, "reason": TEXT, **_EFFECT, "first_stage_f": NUMBER, "anderson_rubin": TEXT,
+    "lagrange_multiplier": TEXT, "conditional_likelihood_ratio": TEXT, "heterogeneity_q": NUMBER,
+    "heterogeneity_df": WHOLE,
     "heterogeneity_p_value": NUMBER, "disagreement": NUMBER, "disagreement_df": WHOLE, "disagreement_p_value": NUMBER,
 }  # fmt: skip
 FAMILIES: Columns = {

@@ -255,7 +255,7 @@ def write_two_sample_study(
         *([] if settings.clump is None else genotype_files(settings.clump)),
     ]
     with new_folder(out, kind="two-sample", command="mr", inputs=inputs) as workspace:
-        recorded = [fingerprint(path) for path in inputs]
+        recorded = [fingerprint(path) for path in inputs if path.is_file()]
         reading = reading or Reading()
         population = read_pair(
             exposure, outcome, reading, p_value=settings.p_value, bidirectional=settings.bidirectional

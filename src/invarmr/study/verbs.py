@@ -51,7 +51,7 @@ __all__ = [
 
 def read_archive(config: StudyConfig, archive: Archive, progress: Progress) -> None:
     """READ: files to cohort, moments per fold and environment, principal components."""
-    inputs = [fingerprint(path) for path in inputs_of(config)]
+    inputs = [fingerprint(path) for path in inputs_of(config) if path.is_file()]  # others are refused as they are read
     study = read_study(config, progress)
     archive.begin("read")
     archive.save_study(study, config, inputs, progress)
