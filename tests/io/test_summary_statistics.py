@@ -162,6 +162,12 @@ def test_what_cannot_be_told_is_refused_with_what_is_missing(text: str, tmp_path
         read_summary_statistics(path)
 
 
+def test_a_header_after_megabytes_of_comments_is_found(tmp_path: Path):
+    path = tmp_path / "x.vcf"
+    path.write_text("##contig=<ID=1>\n" * 150_000 + LAYOUTS["opengwas"].split("\n", 1)[1])
+    assert read_summary_statistics(path).frame["SNP"].to_list() == ["rs1"]
+
+
 def test_stated_alleles_settle_what_the_header_does_not():
     rows = {"SNP": ["rs1"], "A1": ["A"], "A2": ["G"], "freq": [0.2], "BETA": [1.0], "SE": [1.0]}
     one = read_summary_statistics(rows, columns={"effect_allele": "A1"}).frame.row(0, named=True)

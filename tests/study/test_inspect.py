@@ -85,6 +85,8 @@ def test_a_folder_is_all_its_files_and_companions_are_not_named(newcomer: Path):
     }  # fmt: skip
     with pytest.raises(InputError, match="no such file or folder"):
         inspect_files([newcomer / "nothing"])
+    for pattern in ("chr{chrom}.bed", "chr*.bed"):
+        assert [item.n_variants for item in inspect_files([newcomer / pattern])] == [12]
     (newcomer / "empty").mkdir()
     with pytest.raises(InputError, match="holds no file"):
         inspect_files([newcomer / "empty"])

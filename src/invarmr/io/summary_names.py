@@ -91,8 +91,10 @@ COMMON: Mapping[str, Names] = {
     ),
     "variant": ("chr:position", "chr:pos", "chr_pos", "chrpos"),
     "chr": ("chr", "chromosome", "chrom", "#chrom", "#chr", "hm_chrom", "chr_name", "snpchr"),
-    "pos": ("pos", "base_pair_location", "bp", "position", "hm_pos", "chr_position", "bpos", "pos_hg19", "bp_hg19", "pos_b37",
-        "snppos"),
+    "pos": (
+        "pos", "base_pair_location", "bp", "position", "hm_pos", "chr_position", "bpos", "pos_hg19", "bp_hg19",
+        "pos_b37", "snppos",
+    ),
     "Phenotype": ("phenotype", "trait", "phenotype_col", "exposure", "outcome"),
     "id": ("id_col", "id.exposure", "id.outcome"),
 }  # fmt: skip

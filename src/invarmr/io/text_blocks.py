@@ -79,6 +79,8 @@ class TextTable:
         path = existing_file(path, "table")
         with _opened(path) as file:
             text = _clean(file.read(1 << 20) + file.readline()).lstrip()
+            while _comments_alone(text) and (more := file.read(1 << 20)):  # thousands of contigs
+                text += _clean(more + file.readline())
         if not text:
             raise InputError(f"{path}: the file is empty: it holds no line of text.")
         if b"\x00" in text[:4096]:
@@ -156,6 +158,11 @@ class TextTable:
         if b" " in text:
             frame = frame.with_columns(pl.col(pl.String).str.strip_chars())
         return Block(frame.with_columns(line=pl.Series(lines)), bad)
+
+
+def _comments_alone(text: bytes) -> bool:
+    found = LEADING_COMMENTS.match(text)
+    return found is not None and found.end() == len(text)
 
 
 def _row_names(lines: list[str], separator: str | None, width: int) -> bool:

@@ -101,7 +101,7 @@ def inspect_files(paths: Sequence[str | Path]) -> list[Seen]:
 
 def _listed(paths: Sequence[str | Path]) -> list[Path]:
     found: list[Path] = []
-    for item in map(Path, paths):
+    for item in (path for asked in map(Path, paths) for path in _expanded(asked)):
         if item.is_dir() and item.suffix not in (".zarr", ".vcz"):
             inside = sorted(path for path in item.iterdir() if not path.name.startswith("."))
             files = [path for path in inside if path.is_file() or path.suffix in (".zarr", ".vcz")]
@@ -113,6 +113,12 @@ def _listed(paths: Sequence[str | Path]) -> list[Path]:
         else:
             raise InputError(f"{item}: there is no such file or folder. Check the path.")
     return list(dict.fromkeys(found))
+
+
+def _expanded(path: Path) -> list[Path]:
+    """A pattern as a study file has it, chr{chrom}.bed or chr*.bed, as its files."""
+    pattern = path.name.replace("{chrom}", "*")
+    return sorted(path.parent.glob(pattern)) or [path] if "*" in pattern and not path.exists() else [path]
 
 
 def kind_of(path: Path) -> Kind:

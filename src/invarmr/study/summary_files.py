@@ -112,17 +112,16 @@ def _strong(statistics: SummaryStatistics, p_value: float | None) -> SummaryStat
     return SummaryStatistics(statistics.frame.filter(pl.col("pval") < p_value))
 
 
-def said_of_files(exposure: SummaryStatistics, outcome: SummaryStatistics) -> Iterator[str]:
-    """What must be said of the files: rows dropped, effects made from Z, and the like."""
+def said_of_files(exposure: SummaryStatistics, outcome: SummaryStatistics, *, listed: bool = True) -> Iterator[str]:
+    """What must be said of the files: rows dropped (and whether they are listed), effects made from Z, and the like."""
     for role, statistics in (("exposure", exposure), ("outcome", outcome)):
         yield from (f"{role} file: {note}" for note in statistics.notes)
         lost = statistics.dropped
         if lost.height:
             first = lost["reason"].value_counts(sort=True).row(0)
-            yield (
-                f"{role} file: {lost.height} of {lost.height + statistics.n_variants} rows were dropped, each with its "
-                f"reason in variants.tsv ({first[1]} x {first[0]})"
-            )
+            total = lost.height + statistics.n_variants
+            where = ", each with its reason in variants.tsv" if listed else ""
+            yield f"{role} file: {lost.height} of {total} rows were dropped{where} ({first[1]} x {first[0]})"
 
 
 def account_of_variants(

@@ -266,7 +266,10 @@ def write_two_sample_study(
             table = compare_within_family(
                 kept, population, within, settings.methods, mode=settings.mode, seed=settings.seed
             )
-            study = replace(study, within_family=table)
+            lost = said_of_files(within.exposure, within.outcome, listed=False)
+            study = replace(
+                study, within_family=table, notes=(*study.notes, *(f"within families, {it}" for it in lost))
+            )
         told = Disclosure(settings.smallest_count)
         tables = {
             "harmonised.tsv": study.harmonised,
