@@ -42,6 +42,7 @@ docs: $(STAMP)  ## the manual, its examples executed
 bench: $(STAMP)  ## speed and memory, each as a ratio in one run
 	$(BIN)/python benchmarks/moments_from_bed.py
 	$(BIN)/python benchmarks/summary_data.py
+	$(BIN)/python benchmarks/summary_files.py
 	$(BIN)/python benchmarks/inference_from_arrays.py
 	$(BIN)/python benchmarks/stacked_training.py
 	$(BIN)/python benchmarks/learners.py --epochs 40

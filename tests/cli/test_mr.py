@@ -44,6 +44,7 @@ def test_tables_and_a_page_are_written_and_the_estimates_printed(
         "provenance.json",
         "report.html",
         "sensitivity.tsv",
+        "variants.tsv",
     ]
     assert sorted(path.name for path in out.iterdir()) == tables
     table = pl.read_csv(out / "mr.tsv", separator="\t")
@@ -165,3 +166,97 @@ def test_a_method_without_a_standard_error_prints_its_set(
     assert "nan" not in printed
     assert "Contamination mixture (8 variants): 0.5" in printed
     assert "(95 % set [0.4" in printed
+
+
+def _write(path: Path, **columns: object) -> Path:
+    pl.DataFrame(columns).write_csv(path, separator="\t")
+    return path
+
+
+def test_bad_rows_are_dropped_with_their_reasons_and_refused_when_strict(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    lines = files[0].read_text().splitlines()
+    lines[2] = lines[2].replace("0.01", "NA")
+    lines[3] = lines[3].replace("A", "<DUP>", 1)
+    files[0].write_text("\n".join(lines))
+    there = files[1].read_text().replace("rs5\tA", "rs5\t?")
+    files[1].write_text(there)
+    out = tmp_path / "out"
+    mr(*files, out=out, report=False)
+    printed = capsys.readouterr().out
+    assert "exposure file: 2 of 10 rows were dropped" in printed
+    assert "outcome file: 1 of 7 rows were dropped" in printed
+    table = pl.read_csv(out / "variants.tsv", separator="\t")
+    used = table.filter("kept")["SNP"].to_list()
+    assert used == ["rs0", "rs3", "rs4", "rs6", "rs7"]
+    lost = {row["SNP"]: row for row in table.filter(~pl.col("kept")).iter_rows(named=True)}
+    assert (lost["rs1"]["stage"], lost["rs1"]["line"]) == ("exposure file", 3)
+    assert lost["rs2"]["reason"].startswith("alleles must be made of")
+    reasons = table.filter(SNP="rs5").select("stage", "reason").rows()
+    assert [stage for stage, _ in reasons] == ["harmonising", "outcome file"]
+    assert reasons[0][1] == f"its row in the outcome file: {reasons[1][1]}"
+    with pytest.raises(InputError, match="alleles must be made of"):
+        mr(*files, out=tmp_path / "strict", strict=True)
+    assert not (tmp_path / "strict").exists()
+
+
+def test_variants_of_other_names_are_matched_by_place_and_alleles(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    rng = np.random.default_rng(3)
+    beta, place = rng.uniform(0.05, 0.2, 6), np.arange(100, 106)
+    here = _write(tmp_path / "ldl.tsv", rsid=[f"rs{i}" for i in range(6)], chr=["chr1"] * 5 + ["23"], pos=place,
+                  ea=["A"] * 6, nea=["G"] * 6, beta=beta, se=[0.01] * 6)  # fmt: skip
+    names = [f"{'X' if i == 5 else 1}:{100 + i}:{'A:G' if i % 2 else 'G:A'}" for i in range(6)]
+    sign = np.where(np.arange(6) % 2, -1.0, 1.0)  # ALT is counted
+    there = _write(tmp_path / "sbp.tsv", variant=names, minor_allele=["A"] * 6, minor_AF=[0.3] * 6,
+                   beta=0.5 * sign * beta, se=[0.01] * 6, tstat=[1.0] * 6, pval=[0.5] * 6)  # fmt: skip
+    out = tmp_path / "out"
+    mr(here, there, out=out, report=False, methods=["mr_ivw"])
+    printed = capsys.readouterr().out
+    assert "Inverse variance weighted (6 variants): 0.5000" in printed
+    assert "6 variants have another id in the outcome file" in printed
+    table = pl.read_csv(out / "harmonised.tsv", separator="\t")
+    assert table["reason"][0] == "1:100:G:A in the outcome, the same variant"
+    assert table["eaf.outcome"].round(2).to_list() == [0.3] * 6
+    unplaced = _write(tmp_path / "no.tsv", rsid=[f"rs{i}" for i in range(6)], ea=["A"] * 6, beta=beta, se=[0.01] * 6)
+    with pytest.raises(InputError, match=r"ids are like 'rs0', here they are like '1:100:G:A'.*add chr and pos"):
+        mr(unplaced, there, out=out)
+
+
+def test_where_no_method_applies_each_says_why(files: tuple[Path, Path], tmp_path: Path):
+    files[0].write_text("\n".join(files[0].read_text().splitlines()[:4]))
+    with pytest.raises(
+        InputError, match="no method applies to the 3 variants that are left: ldl on chd: MR-PRESSO: needs 4"
+    ):
+        mr(*files, out=tmp_path / "out", methods=["mr_presso"])
+    with pytest.raises(InputError, match=r"Wald ratio: takes exactly 1 variant; ldl on chd: MR-PRESSO: needs 4"):
+        mr(*files, out=tmp_path / "out", methods=["mr_wald_ratio", "mr_presso"])
+
+
+def test_columns_and_groups_are_named_on_the_command_line(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for path in files:
+        path.write_text(path.read_text().replace("NEA", "A2").replace("EA\t", "A1\t"))
+    with pytest.raises(InputError, match="A1 and A2 do not say which allele"):
+        mr(*files, out=tmp_path / "out")
+    named = ["effect_allele=A1", "other_allele=A2"]
+    mr(*files, out=tmp_path / "out", exposure_columns=named, outcome_columns=named, report=False, mode="forward")
+    assert "Inverse variance weighted (9 variants): 0.5" in capsys.readouterr().out
+    with pytest.raises(InputError, match="--exposure-columns takes NAME=COLUMN"):
+        mr(*files, out=tmp_path / "out", exposure_columns=["A1"])
+    with pytest.raises(InputError, match="an ancestry group"):
+        mr(*files, out=tmp_path / "out", exposure_columns=named, exposure_group="eur")
+
+
+def test_a_file_of_millions_lists_its_first_dropped_rows_and_counts_the_others(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("invarmr.study.summary_files.MOST_LISTED", 2)
+    rows = pl.read_csv(files[0], separator="\t")
+    bad = pl.concat([rows.with_columns(SNP=pl.concat_str("SNP", pl.lit(f"x{i}")), SE=0.0) for i in range(3)])
+    pl.concat([rows, bad]).write_csv(files[0], separator="\t")
+    mr(*files, out=tmp_path / "out", report=False)
+    table = pl.read_csv(tmp_path / "out" / "variants.tsv", separator="\t").filter(stage="exposure file")
+    assert table["n_rows"].to_list() == [1, 1, 28]
+    assert table["reason"][2] == "28 further rows"

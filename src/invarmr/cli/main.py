@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from invarmr import __version__
-from invarmr.cli import associate, demo, mr, reproduce, run, simulate, verbs
+from invarmr.cli import associate, demo, inspect, mr, reproduce, run, simulate, verbs
 from invarmr.errors import InputError
 
 __all__ = ["app", "main"]
@@ -35,6 +35,7 @@ app.command(verbs.diagnose)
 app.command(verbs.report)
 app.command(associate.associate)
 app.command(mr.mr)
+app.command(inspect.inspect)
 app.command(reproduce.reproduce)
 
 

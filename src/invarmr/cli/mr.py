@@ -24,6 +24,12 @@ def mr(
     methods: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
     exposure_name: str | None = None,
     outcome_name: str | None = None,
+    exposure_columns: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
+    outcome_columns: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
+    exposure_group: str | None = None,
+    outcome_group: str | None = None,
+    decimal_comma: Annotated[bool, Parameter(negative="")] = False,
+    strict: Annotated[bool, Parameter(negative="")] = False,
     p_value: float | None = None,
     clump: Path | None = None,
     clump_r2: float = 0.001,
@@ -50,7 +56,7 @@ def mr(
     outcome
         Summary statistics of the outcome.
     out
-        Folder for report.html, mr.tsv, details.tsv, harmonised.tsv, sensitivity.tsv, clumping.tsv and
+        Folder for report.html, mr.tsv, details.tsv, harmonised.tsv, variants.tsv, sensitivity.tsv, clumping.tsv and
         provenance.json: a new or empty one, or that of an earlier run, which is replaced as a whole.
     mode
         Palindromic variants: forward (all on the forward strand), infer (by frequency) or drop.
@@ -60,6 +66,18 @@ def mr(
         Name of the exposure where its file states none; the file's name by default.
     outcome_name
         Name of the outcome, likewise.
+    exposure_columns
+        What the header of the exposure's file does not say: effect_allele=A1 other_allele=A2 beta=my_effect.
+    outcome_columns
+        The same of the outcome's file.
+    exposure_group
+        Ancestry group of a file with columns for several (Pan-UKB): eur, afr, meta.
+    outcome_group
+        The same of the outcome's file.
+    decimal_comma
+        1,5 is one and a half, in both files.
+    strict
+        Refuse a file for one bad row; otherwise such rows are dropped, each with its reason in variants.tsv.
     p_value
         Use exposure variants with a p-value below this only.
     clump
@@ -96,6 +114,7 @@ def mr(
     """
     from invarmr.genetics.clumping import ClumpSettings
     from invarmr.study.config import check_seed
+    from invarmr.study.summary_files import Reading, SummaryFile, parse_columns
     from invarmr.study.two_sample import TwoSampleSettings, write_two_sample_study
     from invarmr.study.within_family import read_within_family
 
@@ -119,9 +138,19 @@ def mr(
     within = None
     if within_family is not None:
         within = read_within_family(within_family, correlation=within_family_correlation, overlap=within_family_overlap)
-    study = write_two_sample_study(
-        exposure, outcome, out, settings, exposure_name=exposure_name, outcome_name=outcome_name, within=within
+    reading = Reading(
+        exposure=SummaryFile(
+            name=exposure_name,
+            columns=parse_columns(exposure_columns, "--exposure-columns"),
+            group=exposure_group,
+        ),
+        outcome=SummaryFile(
+            name=outcome_name, columns=parse_columns(outcome_columns, "--outcome-columns"), group=outcome_group
+        ),
+        strict=strict,
+        decimal_comma=decimal_comma,
     )
+    study = write_two_sample_study(exposure, outcome, out, settings, reading=reading, within=within)
     if not quiet:
         _say(study)
     print(out / ("report.html" if report else "mr.tsv"))
@@ -152,7 +181,7 @@ def _say(study: TwoSampleStudy) -> None:
         print(f"{clumped} of {study.clumping.height} variants clumped away, each with its reason in clumping.tsv")
     n_dropped = int((~study.harmonised["mr_keep"]).sum())
     if n_dropped:
-        print(f"{n_dropped} variants dropped, each with its reason in harmonised.tsv")
+        print(f"{n_dropped} variants dropped, each with its reason in variants.tsv")
     stated = study.sensitivity.filter(analysis="sample overlap", quantity="toward the observational association")
     for name in stated["note"].unique(maintain_order=True).head(1):
         print(name)

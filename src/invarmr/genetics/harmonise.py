@@ -17,6 +17,7 @@ from invarmr.arrays import BoolArray, FloatArray, IntArray
 from invarmr.data.harmonised import HarmonisedStatistics
 from invarmr.data.summary_statistics import SummaryStatistics
 from invarmr.errors import InputError
+from invarmr.genetics.same_variant import LISTED_AS, named_as, why_no_common
 
 __all__ = ["HarmoniseMode", "harmonise"]
 
@@ -36,8 +37,10 @@ def harmonise(
     """Put every exposure-outcome pair on the same alleles, and say which variants cannot be.
 
     Alleles match as stated, swapped (the outcome's effect changes sign, its frequency becomes 1 - f), or, single bases
-    only, so on the other strand; a pair of alleles I/D is read as longer/shorter. Where one study states the effect
-    allele alone, frequencies must confirm the match. A palindromic pair (A/T, C/G) fits either strand:
+    only, so on the other strand; a pair of alleles I/D is read as longer/shorter. Variants are the same by id, else by
+    chromosome, position and alleles (`named_as`); `reason` then says the id that the outcome study has. Where one
+    study states the effect allele alone, frequencies must confirm the match. A palindromic pair (A/T, C/G) fits either
+    strand:
 
     * "forward" or 1: all kept, as both studies report the forward strand;
     * "infer" or 2: turned where frequencies lie on opposite sides of 0.5, dropped where one is ambiguous or missing;
@@ -77,12 +80,13 @@ def harmonise(
             "palindrome_low and palindrome_high must be frequencies on either side of 0.5, but they are "
             f"{palindrome_low} and {palindrome_high}."
         )
-    left = _suffixed(exposure, "exposure")
-    joined = left.join(_suffixed(outcome, "outcome"), on="SNP", how="inner")
+    left = _suffixed(exposure.frame, "exposure")
+    right = named_as(outcome.frame, exposure.frame)
+    joined = left.join(_suffixed(right, "outcome"), on="SNP", how="inner")
     if joined.height == 0:
         raise InputError(
             f"the two studies must have variants in common, but none of the exposure's {exposure.n_variants} ids is "
-            f"among the outcome's {outcome.n_variants}. Check that both use rs ids (or both chr:pos)."
+            f"among the outcome's {outcome.n_variants}. {why_no_common(exposure.frame, outcome.frame)}"
         )
     joined = joined.sort("id.exposure", "id.outcome", "SNP")
     outcomes = pl.DataFrame({"id.outcome": outcome.ids})
@@ -105,8 +109,8 @@ def harmonise(
     return HarmonisedStatistics(_settled(joined, match, names, _ACTIONS[mode]), absent)
 
 
-def _suffixed(statistics: SummaryStatistics, role: str) -> pl.DataFrame:
-    frame = statistics.frame.rename({"Phenotype": "trait"})
+def _suffixed(frame: pl.DataFrame, role: str) -> pl.DataFrame:
+    frame = frame.rename({"Phenotype": "trait"})
     renamed = frame.rename({name: f"{name}.{role}" for name in frame.columns if name != "SNP"})
     return renamed.rename({f"trait.{role}": role})
 
@@ -237,7 +241,7 @@ def _settled(joined: pl.DataFrame, match: _Match, names: list[str], action: int)
     return (
         pl.concat([joined, original], how="horizontal")
         .with_columns(**{name: pl.Series(values) for name, values in states.items()}, _effect=effect, _other=other)
-        .with_columns(_reason(action).alias("reason"))
+        .with_columns(pl.concat_str(_listed(), _reason(action)).str.strip_chars_end("; ").alias("reason"))
         .with_columns(
             pl.when(kept).then("_effect").otherwise(name).alias(name)
             for name in ("effect_allele.exposure", "effect_allele.outcome")
@@ -260,6 +264,14 @@ def _settled(joined: pl.DataFrame, match: _Match, names: list[str], action: int)
 def _names(text: pl.Series, codes: IntArray) -> pl.Series:
     places = pl.Series(codes, dtype=pl.Int64)
     return text.gather(places.set(places < 0, None))
+
+
+def _listed() -> pl.Expr:
+    """Under which other name the outcome study has the variant."""
+    name = pl.col(f"{LISTED_AS}.outcome")
+    return (
+        pl.when(name.is_not_null()).then(pl.format("{} in the outcome, the same variant; ", name)).otherwise(pl.lit(""))
+    )
 
 
 def _reason(action: int) -> pl.Expr:

@@ -7,7 +7,6 @@ the line as an editor counts it, the fields required and the fields found.
 from __future__ import annotations
 
 import gzip
-import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,9 +62,9 @@ def read_bytes(path: Path) -> bytes:
 
 def one_tab_between(text: bytes) -> bytes:
     """Turn any run of blanks and tabs between two fields into one tab, and drop those at the ends of a line."""
-    if b" " not in text and b"\t\t" not in text and b"\n\t" not in text and b"\t\n" not in text:
-        return text
-    text = re.sub(rb"[ \t]+", b"\t", text)
+    text = text.replace(b" ", b"\t")
+    while b"\t\t" in text:  # halves every run: a few passes, far faster than an expression
+        text = text.replace(b"\t\t", b"\t")
     return text.replace(b"\n\t", b"\n").replace(b"\t\n", b"\n").removeprefix(b"\t")
 
 

@@ -1,50 +1,30 @@
-"""GWAS summary statistics from files, whatever the tool that wrote them called its columns.
+"""GWAS summary statistics from files, whatever the tool that wrote them and whatever their size.
 
-Read for: GWAS-SSF, plink2 `--glm`, regenie, GCTA-COJO, METAL, genal, gwaslab, TwoSampleMR (also suffixed names).
+The layouts are those of `summary_formats`. A file is read in blocks; of each, rows that are wanted are kept.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
+from scipy import special
 
-from invarmr.data.summary_statistics import COLUMNS, SummaryStatistics
+from invarmr.data.summary_statistics import COLUMNS, DROPPED, SummaryStatistics
+from invarmr.data.variant_ids import base_id, position_of_id
 from invarmr.errors import InputError
+from invarmr.io.delimited import existing_file
+from invarmr.io.summary_columns import Recognised, recognise
+from invarmr.io.summary_rows import restated
+from invarmr.io.summary_vcf import EXPANDED, expanded, is_vcf, traits_of
+from invarmr.io.table_format import file_kind
 from invarmr.io.tables import as_polars, read_table
+from invarmr.io.text_blocks import MISSING_TEXTS, TextTable
 
-__all__ = ["ALIASES", "LAYOUTS", "Layout", "read_summary_statistics", "write_summary_statistics"]
-
-ALIASES: dict[str, tuple[str, ...]] = {
-    "SNP": ("SNP", "rsid", "rs_id", "hm_rsid", "variant_id", "ID", "MarkerName", "SNPID", "variant"),
-    "effect_allele": ("effect_allele", "EA", "A1", "ALLELE1", "ALT"),
-    "other_allele": (
-        "other_allele",
-        "NEA",
-        "OA",
-        "OMITTED",
-        "ALLELE0",
-        "A2",
-        "ALLELE2",
-        "A0",
-        "non_effect_allele",
-        "REF",
-    ),
-    "beta": ("beta", "b", "effect", "effect_size", "log_odds"),
-    "se": ("se", "standard_error", "stderr", "LOG(OR)_SE", "sebeta"),
-    "eaf": ("eaf", "effect_allele_frequency", "A1_FREQ", "A1FREQ", "freq", "freq1", "effect_allele_freq"),
-    "pval": ("pval", "p_value", "p", "p-value", "pvalue"),
-    "samplesize": ("samplesize", "n", "OBS_CT", "sample_size", "n_total", "N_eff"),
-    "ncase": ("ncase", "n_case", "n_cases", "N_CASE", "num_cases"),
-    "ncontrol": ("ncontrol", "n_control", "n_controls", "num_controls"),
-    "chr": ("chr", "chromosome", "CHROM", "#CHROM"),
-    "pos": ("pos", "base_pair_location", "GENPOS", "bp", "position"),
-    "Phenotype": ("Phenotype", "trait", "phenotype_col", "exposure", "outcome"),
-    "id": ("id_col", "id.exposure", "id.outcome"),
-}
-"""Our column: the names read for it, in order of preference, whatever the case."""
+__all__ = ["LAYOUTS", "Layout", "Wanted", "read_summary_statistics", "write_summary_statistics"]
 
 Layout = Literal["TwoSampleMR", "GWAS-SSF"]
 LAYOUTS: dict[Layout, dict[str, str]] = {
@@ -64,112 +44,273 @@ LAYOUTS: dict[Layout, dict[str, str]] = {
 }
 """Our columns in the order and under the names of each layout that can be written."""
 
-ODDS_RATIO = ("or", "odds_ratio")
-MINUS_LOG10_P = ("log10p", "neg_log_10_p_value", "neglog10_pval", "mlog10p")
-SUFFIX = re.compile(r"^(?!id\.)(.+)\.(exposure|outcome)$", re.IGNORECASE)
+_SEVERAL = r"[,;]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which rows of a large file are kept; a row is kept for any of the three reasons.
+
+    Parameters
+    ----------
+    ids
+        Variant ids.
+    positions
+        Positions as texts; chromosome and alleles are compared later, when studies are harmonised.
+    p_below
+        Rows with a smaller p-value, or with one that cannot be read.
+    """
+
+    ids: pl.Series
+    positions: pl.Series
+    p_below: float | None = None
+
+    @classmethod
+    def like(cls, statistics: SummaryStatistics | None, *, p_below: float | None = None) -> Wanted:
+        """The variants of another study, and those below a p-value."""
+        if statistics is None:
+            return cls(ids=pl.Series([], dtype=pl.String), positions=pl.Series([], dtype=pl.String), p_below=p_below)
+        ids = statistics.frame.select(base_id(pl.col("SNP"))).to_series()
+        placed = pl.concat([statistics.frame["pos"].cast(pl.String), position_of_id(ids)["pos"]])
+        return cls(ids=ids.unique(maintain_order=True), positions=placed.drop_nulls().unique(), p_below=p_below)
 
 
 def read_summary_statistics(
     table: str | Path | object,
     *,
     name: str | None = None,
-    columns: dict[str, str] | None = None,
+    columns: Mapping[str, str] | None = None,
+    strict: bool = False,
+    decimal_comma: bool = False,
+    group: str | None = None,
+    wanted: Wanted | None = None,
 ) -> SummaryStatistics:
     """Read the associations of variants with a trait.
 
     Parameters
     ----------
     table
-        A file that `read_table` reads (.tsv .csv .txt, also .gz; .parquet), or a polars or pandas data frame. The
-        names of `ALIASES` are found in any case; a suffix `.exposure` or `.outcome` is dropped. An odds ratio (`OR`,
-        `odds_ratio`) becomes its logarithm, whose standard error `se` must then be; -log10 p-values (`LOG10P`)
-        become p-values. Where plink2's A1 stands beside REF and ALT, the other allele is the one that A1 is not.
+        A file: text of any separator and name, also packed by gzip, bgzip or zstandard; OpenGWAS VCF; parquet or
+        feather; or a polars or pandas data frame. Its layout is told by its header (`FORMATS` of
+        `invarmr.io.summary_formats`, which says for each which allele is counted, and where that is documented); a
+        suffix `.exposure` or `.outcome` is dropped. A ratio becomes its logarithm. What is missing is made from what
+        is there: ids from chr:pos:other:effect, standard errors from the 95 % interval, from Z or from the p-value,
+        effects from Z, sample size and frequency (in standard deviations of the trait; said in `notes`).
     name
         Phenotype of rows that state none; the file's name by default.
     columns
-        Names that no alias covers: {"beta": "my_effect"}. They go before the aliases.
+        What the header does not say: {"effect_allele": "A2", "other_allele": "A1", "beta": "my_effect"}. Goes first.
+    strict
+        Refuse a table for one bad row; otherwise such rows go to `dropped`, each with its line and reason.
+    decimal_comma
+        Whether 1,5 is one and a half.
+    group
+        Ancestry group, for tables with columns for several (Pan-UKB): "eur", "meta".
+    wanted
+        Rows to keep of a large file; None keeps all.
 
     Returns
     -------
     SummaryStatistics
-        One row per line.
+        One row per usable line.
 
     Raises
     ------
     InputError
-        See `read_table` and `SummaryStatistics.from_frame`; or `columns` names a column that is not there.
+        A file that cannot be used as a whole: no known layout, an effect allele that the header does not settle, or no
+        usable row; with `strict`, a bad row. Or `columns` names a column that is not there.
 
     Examples
     --------
-    >>> regenie = {"ID": ["rs1"], "ALLELE0": ["A"], "ALLELE1": ["G"], "BETA": [0.1], "SE": [0.02], "LOG10P": [6.2]}
+    >>> regenie = {"ID": ["rs1"], "GENPOS": [5], "ALLELE0": ["A"], "ALLELE1": ["G"], "A1FREQ": [0.3], "BETA": [0.1],
+    ...            "SE": [0.02], "LOG10P": [6.2]}
     >>> read_summary_statistics(regenie, name="BMI").frame.select("SNP", "effect_allele", "Phenotype").row(0)
     ('rs1', 'G', 'BMI')
     """
-    if isinstance(table, str | Path):
-        source, raw = str(table), read_table(table, string_columns="all", missing_codes=("#NA",))
-        name = name or _stem(Path(table))
-    else:
-        source, raw = "summary statistics", as_polars(table)
-        if raw.height == 0:
+    opened = _open(table)
+    recognised = recognise(opened.header, source=opened.source, columns=columns, group=group)
+    rows = _Rows(opened.source)
+    for raw, bad_lines in opened.blocks(recognised, wanted):
+        rows.example = rows.example or _example(raw, recognised)
+        rows.add(_picked(raw, recognised, wanted, decimal_comma=decimal_comma), recognised, decimal_comma=decimal_comma)
+        rows.bad_lines += bad_lines
+    return rows.statistics(name=name or opened.name, strict=strict, wanted=wanted, layout=recognised)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A table in blocks, whatever it is."""
+
+    source: str
+    name: str
+    header: tuple[str, ...]
+    text: TextTable | None = None
+    frame: pl.DataFrame | None = None
+
+    def blocks(
+        self, recognised: Recognised, wanted: Wanted | None
+    ) -> Iterator[tuple[pl.DataFrame, tuple[tuple[int, str], ...]]]:
+        names = set(recognised.columns.values())
+        if self.frame is not None:
+            frame = self.frame.select(name for name in self.frame.columns if name in names)
+            yield frame.with_row_index("line", offset=1).with_columns(pl.col("line").cast(pl.Int64)), ()
+        elif self.text is not None and is_vcf(self.text.header):
+            traits = traits_of(self.text.header)
+            fixed = Recognised(layout=recognised.layout, columns={"SNP": "ID", "pos": "POS"})
+            for block in self.text.blocks(("CHROM", "POS", "ID", "REF", "ALT", "FORMAT", *traits)):
+                by_place = None if wanted is None else replace(wanted, p_below=None)
+                raw = block.frame
+                if wanted is not None and wanted.p_below is None:
+                    raw = _picked(raw, fixed, by_place, decimal_comma=False)
+                yield expanded(raw, traits), block.bad_lines
+        elif self.text is not None:
+            for block in self.text.blocks(names):
+                yield block.frame, block.bad_lines
+
+
+def _open(table: str | Path | object) -> _Opened:
+    if not isinstance(table, str | Path):
+        frame = as_polars(table)
+        if frame.height == 0:
             raise InputError("summary statistics: at least one variant was required, but the table has no rows.")
-    found = _columns_found(raw, columns or {}, source)
-    chosen = raw.select(pl.col(there).alias(ours) for ours, there in found.items())
-    chosen = _derived(chosen, raw, found)
-    return SummaryStatistics.from_frame(chosen, name=name or "trait", source=source)
+        return _Opened("summary statistics", "trait", tuple(frame.columns), frame=_without_codes(frame))
+    path = existing_file(table, "summary statistics")
+    name = path.name.split(".")[0] if path.suffix in (".gz", ".bgz", ".zst") else path.stem
+    name = name.removesuffix(".vcf")
+    if file_kind(path) in ("parquet", "arrow"):
+        frame = read_table(path)
+        return _Opened(str(path), name, tuple(frame.columns), frame=_without_codes(frame))
+    text = TextTable.open(path)
+    header = EXPANDED if is_vcf(text.header) else text.header
+    return _Opened(str(path), name, header, text=text)
 
 
-def _stem(path: Path) -> str:
-    return Path(path.stem).stem if path.suffix == ".gz" else path.stem
+def _without_codes(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(pl.col(pl.String).replace(dict.fromkeys(MISSING_TEXTS)))
 
 
-def _columns_found(raw: pl.DataFrame, stated: dict[str, str], source: str) -> dict[str, str]:
-    for ours, there in stated.items():
-        if ours not in COLUMNS or there not in raw.columns:
+def _picked(raw: pl.DataFrame, recognised: Recognised, wanted: Wanted | None, *, decimal_comma: bool) -> pl.DataFrame:
+    """The rows that are wanted; a list of ids (rs1,rs2) becomes the one that is."""
+    if wanted is None:
+        return raw
+    found = recognised.columns
+    keep = pl.repeat(False, raw.height, dtype=pl.Boolean, eager=True)
+    if "SNP" in found:
+        name = found["SNP"]
+        ids = raw[name].cast(pl.String)
+        keep |= ids.is_in(wanted.ids.implode()).fill_null(False)
+        listed = ids.str.contains(_SEVERAL).fill_null(False)
+        if bool(listed.any()):
+            one = ids.filter(listed).str.replace_all(";", ",").str.split(",")
+            hit = one.list.eval(pl.element().filter(pl.element().is_in(wanted.ids.implode()))).list.first()
+            chosen = pl.DataFrame({"at": listed.arg_true(), "hit": hit}).filter(pl.col("hit").is_not_null())
+            ids = ids.scatter(chosen["at"], chosen["hit"])
+            keep = keep.scatter(chosen["at"], True)
+            raw = raw.with_columns(ids.alias(name))
+        if bool(ids.head(1000).str.contains(r"^rs\d+:").any()):
+            keep |= ids.str.extract(r"^(rs\d+):").is_in(wanted.ids.implode()).fill_null(False)
+    keep |= _places(raw, found).is_in(wanted.positions.implode()).fill_null(False)
+    if wanted.p_below is not None:
+        keep |= _small(raw, found, wanted.p_below, decimal_comma=decimal_comma)
+    return raw.filter(keep)
+
+
+def _example(raw: pl.DataFrame, recognised: Recognised) -> str:
+    """The id of the first row, for messages."""
+    name = recognised.columns.get("SNP", recognised.columns.get("variant", recognised.columns.get("pos", "")))
+    return "" if not raw.height or not name else str(raw[name][0])
+
+
+def _places(raw: pl.DataFrame, found: Mapping[str, str]) -> pl.Series:
+    if "pos" in found:
+        return raw[found["pos"]].cast(pl.String)
+    name = found.get("variant", found.get("SNP"))
+    if name is None or not bool(raw[name].cast(pl.String).head(1000).str.contains(r"^[^:_]+[:_]\d+").any()):
+        return pl.repeat(None, raw.height, dtype=pl.String, eager=True)
+    return raw[name].cast(pl.String).str.extract(r"^[^:_]+[:_](\d+)")
+
+
+def _small(raw: pl.DataFrame, found: Mapping[str, str], bound: float, *, decimal_comma: bool) -> pl.Series:
+    """Rows with a p-value below the bound, or without one that can be read."""
+
+    def number(field: str) -> pl.Expr:
+        if field not in found:
+            return pl.lit(None, pl.Float64)
+        cells = pl.col(found[field])
+        return (cells.cast(pl.String).str.replace(",", ".") if decimal_comma else cells).cast(pl.Float64, strict=False)
+
+    ln = number("ln_p")
+    p = pl.coalesce(
+        number("pval"),
+        10.0 ** -number("minus_log10_p").abs(),
+        pl.when(ln < 0).then(ln.exp()).otherwise(ln),
+    )
+    z = pl.coalesce(number("z"), number("beta") / number("se")).abs()
+    from_z = (z > -float(special.ndtri(bound / 2))).fill_null(True)
+    return raw.select(pl.when(p.is_null()).then(from_z).otherwise(p < bound)).to_series()
+
+
+class _Rows:
+    """What is kept of a file."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.parts: list[pl.DataFrame] = []
+        self.made: dict[str, int] = {}
+        self.other_tests: dict[str, int] = {}
+        self.bad_lines: tuple[tuple[int, str], ...] = ()
+        self.example = ""
+
+    def add(self, raw: pl.DataFrame, recognised: Recognised, *, decimal_comma: bool) -> None:
+        """Rows of a block, already picked."""
+        rows = restated(raw, recognised, decimal_comma=decimal_comma)
+        for total, part in ((self.made, rows.made), (self.other_tests, rows.other_tests)):
+            for name, count in part.items():
+                total[name] = total.get(name, 0) + count
+        if rows.frame.height:
+            self.parts.append(rows.frame)
+
+    def statistics(self, *, name: str, strict: bool, wanted: Wanted | None, layout: Recognised) -> SummaryStatistics:
+        """Check all rows together."""
+        if strict and self.bad_lines:
+            line, reason = self.bad_lines[0]
             raise InputError(
-                f"{source}: columns must map a name of ours ({', '.join(COLUMNS)}) to a column of the table "
-                f"({', '.join(raw.columns)}), but {ours!r} is mapped to {there!r}."
+                f"{self.source}: line {line}: {reason} ({len(self.bad_lines)} such lines). Mend these lines."
             )
-    present = _present(raw)
-    found = dict(stated)
-    for ours, aliases in ALIASES.items():
-        for alias in () if ours in found else aliases:
-            if alias.lower() in present:
-                found[ours] = present[alias.lower()]
-                break
-    if "id" not in found and "id" in present and present["id"] != found.get("SNP"):
-        found["id"] = present["id"]
-    return found
+        if not self.parts:
+            raise InputError(f"{self.source}: {self._why_none(name, wanted)}")
+        frame = pl.concat(self.parts, how="vertical_relaxed")
+        bad_rows: Literal["refuse", "drop"] = "refuse" if strict else "drop"
+        found = SummaryStatistics.from_frame(frame, name=name, source=self.source, bad_rows=bad_rows)
+        lines = pl.DataFrame(
+            [(None, name, line, reason) for line, reason in self.bad_lines], schema=DROPPED, orient="row"
+        )
+        return SummaryStatistics(found.frame, pl.concat([found.dropped, lines]), tuple(self._notes(layout)))
 
+    def _why_none(self, name: str, wanted: Wanted | None) -> str:
+        if self.other_tests:
+            return f"only rows of TEST = ADD are read, but there are only {', '.join(self.other_tests)}."
+        if self.bad_lines:
+            return f"no line can be used: line {self.bad_lines[0][0]}: {self.bad_lines[0][1]}."
+        if wanted is None or not self.example:
+            return "at least one variant was required, but the table has no rows."
+        if not wanted.ids.len():
+            return f"no variant of {name} has a p-value below {wanted.p_below:g}. Raise --p-value."
+        hint = "" if wanted.positions.len() else " The other file has no positions to match by: add chr and pos to it."
+        return (
+            f"the two studies must have variants in common, but none of the {wanted.ids.len()} variants of the other "
+            f"file is here: its ids are like '{wanted.ids[0]}', here they are like '{self.example}'.{hint}"
+        )
 
-def _present(raw: pl.DataFrame) -> dict[str, str]:
-    """Lower-case name, without a suffix, to the column; the first of several wins."""
-    names = {SUFFIX.sub(r"\1", column).lower(): column for column in reversed(raw.columns)}
-    return names | {column.lower(): column for column in reversed(raw.columns)}
-
-
-def _derived(chosen: pl.DataFrame, raw: pl.DataFrame, found: dict[str, str]) -> pl.DataFrame:
-    present = _present(raw)
-    beside: Literal["REF", ""] = "REF" if found.get("other_allele", "").upper() == "REF" else ""
-    if beside and found["effect_allele"].upper() == "A1" and "alt" in present:
-        reference, alternative = raw[present["ref"]], raw[present["alt"]]
-        is_reference = (raw[found["effect_allele"]] == reference).fill_null(False)
-        chosen = chosen.with_columns(other_allele=alternative.zip_with(is_reference, reference))
-    ratio = next((present[name] for name in ODDS_RATIO if name in present), None)
-    if "beta" not in found and ratio is not None:
-        chosen = chosen.with_columns(beta=_converted(raw[ratio], "log"))
-    minus_log = next((present[name] for name in MINUS_LOG10_P if name in present), None)
-    if "pval" not in found and minus_log is not None:
-        chosen = chosen.with_columns(pval=_converted(raw[minus_log], "power"))
-    return chosen
-
-
-def _converted(values: pl.Series, how: Literal["log", "power"]) -> pl.Series:
-    """Convert what is a number; text stays, for the check that names it."""
-    numbers = values.cast(pl.Float64, strict=False)
-    changed = numbers.log() if how == "log" else (-numbers * 2.302585092994046).exp()
-    if bool((numbers.is_null() & values.is_not_null()).any()):
-        return values
-    return changed
+    def _notes(self, layout: Recognised) -> Iterator[str]:
+        for what, count in self.made.items():
+            units = ": they are in standard deviations of the trait, not in its units" if "made from Z" in what else ""
+            yield f"{count} {what}{units}"
+        if self.other_tests:
+            shown = ", ".join(f"{count} of {test}" for test, count in self.other_tests.items())
+            yield f"rows of other tests than ADD were left out: {shown}"
+        if layout.group is not None:
+            yield f"columns of {layout.group}"
 
 
 def write_summary_statistics(

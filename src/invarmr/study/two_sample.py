@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,13 @@ from invarmr.diagnostics.summary.battery import sensitivity
 from invarmr.diagnostics.summary.direction import steiger_filter
 from invarmr.errors import InputError
 from invarmr.estimators.summary.base import SummaryEstimator
-from invarmr.estimators.summary.table import COLUMNS, DEFAULT_METHODS, mr_details, resolve_methods
+from invarmr.estimators.summary.table import COLUMNS, DEFAULT_METHODS, mr_details, resolve_methods, why_no_rows
 from invarmr.genetics.clumping import TWO_SAMPLE_MR, ClumpSettings, clump
 from invarmr.genetics.harmonise import HarmoniseMode, harmonise
 from invarmr.io.plink import genotype_files, open_genotypes
-from invarmr.io.summary_statistics import read_summary_statistics
 from invarmr.provenance import check_unwritten, describe_run, fingerprint
 from invarmr.report.two_sample import two_sample_page
+from invarmr.study.summary_files import Reading, account_of_variants, read_pair, said_of_files
 from invarmr.study.within_family import WithinFamily, compare_within_family
 
 __all__ = ["TwoSampleSettings", "TwoSampleStudy", "two_sample_study", "write_two_sample_study"]
@@ -94,6 +94,9 @@ class TwoSampleStudy:
         What the reader must know: a direction that could not be estimated.
     within_family
         Table of `compare_within_family`; None where no within-family associations were given.
+    variants
+        Every variant, kept or dropped with its reason, and every row of the files that could not be used
+        (`invarmr.study.summary_files.VARIANTS`).
     """
 
     estimates: pl.DataFrame
@@ -103,6 +106,7 @@ class TwoSampleStudy:
     clumping: pl.DataFrame | None
     notes: tuple[str, ...] = ()
     within_family: pl.DataFrame | None = None
+    variants: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,11 +143,9 @@ def two_sample_study(
     parts = [_direction(exposure, outcome, settings, reverse=False)]
     tables = [mr_details(parts[0].harmonised, methods, seed=settings.seed)]
     if tables[0].height == 0:
-        reasons = parts[0].harmonised.dropped["reason"].value_counts(sort=True).head(3)
-        shown = "; ".join(f"{count} x {reason}" for reason, count in reasons.iter_rows())
-        raise InputError(f"no variant is left to estimate with: {shown}." if shown else "no method applies.")
+        raise InputError(_why_no_estimate(parts[0].harmonised, methods, seed=settings.seed))
     checks = [_checks(parts[0], settings, reverse=False)]
-    notes = []
+    notes = list(said_of_files(exposure, outcome))
     if settings.bidirectional:
         try:
             back = _direction(outcome, exposure, settings, reverse=True)
@@ -164,7 +166,18 @@ def two_sample_study(
         pl.concat([*(part.harmonised.frame for part in parts), *absent], how="diagonal"),
         pl.concat(clumped) if clumped else None,
         (*notes, *(note for part in parts for note in part.notes)),
+        variants=account_of_variants([(part.harmonised, part.clumping) for part in parts], exposure, outcome),
     )
+
+
+def _why_no_estimate(harmonised: HarmonisedStatistics, methods: Sequence[SummaryEstimator], *, seed: int) -> str:
+    kept = int(harmonised.frame["mr_keep"].sum())
+    reasons = harmonised.dropped["reason"].value_counts(sort=True).head(3)
+    lost = "; ".join(f"{count} x {reason}" for reason, count in reasons.iter_rows())
+    if kept == 0:
+        return f"no variant is left to estimate with: {lost}."
+    why = "; ".join(why_no_rows(harmonised, methods, seed=seed))
+    return f"no method applies to the {kept} variants that are left: {why}.{f' Dropped: {lost}.' if lost else ''}"
 
 
 def _checks(part: _Direction, settings: TwoSampleSettings, *, reverse: bool) -> pl.DataFrame:
@@ -196,19 +209,33 @@ def _direction(
         chosen, table = clumps.kept, clumps.table
         if chosen.n_variants == 0:
             raise InputError(f"no variant is left after clumping: {table['reason'][0]}, say.")
-    harmonised = harmonise(chosen, effect, settings.mode)
+    harmonised = _with_lost_rows(harmonise(chosen, effect, settings.mode), effect)
+    renamed = int(harmonised.frame["reason"].str.contains(" in the outcome, the same variant").sum())
     notes: tuple[str, ...] = ()
+    if renamed:
+        notes = (
+            f"{renamed} variants have another id in the outcome file, and were matched by position and alleles: both "
+            "files must be of one genome build",
+        )
     if settings.steiger:
         first, second = _binary(settings, reverse=reverse)
         harmonised = steiger_filter(harmonised, binary_exposure=first, binary_outcome=second)
         unknown = int(harmonised.frame.filter("mr_keep")["steiger_dir"].null_count())
         if unknown:
-            notes = (
+            notes += (
                 f"Steiger filtering: {unknown} variants were kept unexamined, because a sample size (or, of a "
                 f"binary trait, a "
                 "frequency) is not in the files",
             )
     return _Direction(harmonised, table, notes)
+
+
+def _with_lost_rows(harmonised: HarmonisedStatistics, effect: SummaryStatistics) -> HarmonisedStatistics:
+    """Where the outcome's row of a variant was there and could not be used, say so instead of that there is none."""
+    lost = effect.dropped.drop_nulls("SNP").unique("SNP", keep="first").select("SNP", why="reason")
+    absent = harmonised.absent.join(lost, on="SNP", how="left", maintain_order="left")
+    said = pl.when(pl.col("why").is_not_null()).then(pl.format("its row in the outcome file: {}", "why"))
+    return replace(harmonised, absent=absent.with_columns(reason=said.otherwise("reason")).drop("why"))
 
 
 def write_two_sample_study(
@@ -217,8 +244,7 @@ def write_two_sample_study(
     out: Path,
     settings: TwoSampleSettings,
     *,
-    exposure_name: str | None = None,
-    outcome_name: str | None = None,
+    reading: Reading | None = None,
     within: WithinFamily | None = None,
 ) -> TwoSampleStudy:
     """Read two files, run the study, and write its tables, `provenance.json` and `report.html`, all or nothing."""
@@ -230,9 +256,9 @@ def write_two_sample_study(
     ]
     with new_folder(out, kind="two-sample", command="mr", inputs=inputs) as workspace:
         recorded = [fingerprint(path) for path in inputs if path.is_file()]
-        population = (
-            read_summary_statistics(exposure, name=exposure_name),
-            read_summary_statistics(outcome, name=outcome_name),
+        reading = reading or Reading()
+        population = read_pair(
+            exposure, outcome, reading, p_value=settings.p_value, bidirectional=settings.bidirectional
         )
         study = two_sample_study(*population, settings)
         if within is not None:
@@ -240,13 +266,17 @@ def write_two_sample_study(
             table = compare_within_family(
                 kept, population, within, settings.methods, mode=settings.mode, seed=settings.seed
             )
-            study = replace(study, within_family=table)
+            lost = said_of_files(within.exposure, within.outcome, listed=False)
+            study = replace(
+                study, within_family=table, notes=(*study.notes, *(f"within families, {it}" for it in lost))
+            )
         told = Disclosure(settings.smallest_count)
         tables = {
             "harmonised.tsv": study.harmonised,
             "sensitivity.tsv": study.sensitivity,
             "mr.tsv": study.estimates,
             "details.tsv": study.details,
+            "variants.tsv": study.variants,
         }
         if study.clumping is not None:
             tables["clumping.tsv"] = study.clumping
@@ -254,17 +284,20 @@ def write_two_sample_study(
             tables["within_family.tsv"] = study.within_family
         for name, table in tables.items():
             write_table(workspace.path / name, told.frame(table))
-        write_json(workspace.path / "provenance.json", _provenance(settings, study, recorded))
+        write_json(workspace.path / "provenance.json", _provenance(settings, reading, study, recorded))
         check_unwritten(recorded)
         if settings.report:
             write_text(workspace.path / "report.html", two_sample_page(workspace.path))
     return study
 
 
-def _provenance(settings: TwoSampleSettings, study: TwoSampleStudy, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+def _provenance(
+    settings: TwoSampleSettings, reading: Reading, study: TwoSampleStudy, inputs: list[dict[str, Any]]
+) -> dict[str, Any]:
     said = {entry.name: getattr(settings, entry.name) for entry in fields(settings) if entry.name != "seed"}
     said["methods"] = [method.method for method in resolve_methods(settings.methods)]
     said["clump"] = None if settings.clump is None else str(settings.clump)
+    said["reading"] = asdict(reading)
     said["clump_settings"] = asdict(settings.clump_settings)
     about = describe_run(settings=said, seed=settings.seed, inputs=inputs, version=__version__)
     return {**about, "notes": list(study.notes)}

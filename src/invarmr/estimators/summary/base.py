@@ -54,7 +54,14 @@ class SummaryEstimator(ABC):
 
     def applies_to(self, n_variants: int) -> bool:
         """Whether the method can use so few, or so many, variants."""
-        return self.minimum_variants <= n_variants <= (self.maximum_variants or n_variants)
+        return not self.why_not(n_variants)
+
+    def why_not(self, n_variants: int) -> str:
+        """Why the method cannot use so few, or so many, variants; empty where it can."""
+        least, most = self.minimum_variants, self.maximum_variants
+        if n_variants < least:
+            return f"needs {least} variants at least"
+        return f"takes {most} variants at most" if n_variants > (most or n_variants) else ""
 
     def fit(self, data: Associations, *, seed: int = 1) -> SummaryEstimate:
         """Estimate the effect.
@@ -72,10 +79,8 @@ class SummaryEstimator(ABC):
             Fewer variants than the method needs, or more than it can use; correlated variants where it takes them as
             independent, or an exposure association of exactly zero where it takes ratios.
         """
-        if not self.applies_to(data.n_variants):
-            few = data.n_variants < self.minimum_variants
-            least, most = self.minimum_variants, self.maximum_variants
-            bound = f"needs {least} variants at least" if few else f"takes {most} variants at most"
+        bound = self.why_not(data.n_variants)
+        if bound:
             raise InputError(f"{self.method} {bound}, but there are {data.n_variants}.")
         if data.correlation is not None and not self.takes_correlation:
             raise InputError(

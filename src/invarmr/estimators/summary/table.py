@@ -30,7 +30,7 @@ from invarmr.estimators.summary.result import SummaryEstimate
 from invarmr.estimators.summary.robust_adjusted_profile import RobustAdjustedProfileScore
 from invarmr.estimators.summary.wald_ratio import WaldRatio
 
-__all__ = ["COLUMNS", "DEFAULT_METHODS", "METHODS", "mr", "mr_details", "resolve_methods"]
+__all__ = ["COLUMNS", "DEFAULT_METHODS", "METHODS", "mr", "mr_details", "resolve_methods", "why_no_rows"]
 
 METHODS: Mapping[str, SummaryEstimator] = {
     "mr_wald_ratio": WaldRatio(),
@@ -208,6 +208,33 @@ def mr_details(
                 continue
             rows.append({**names, **_cells(answer)})
     return pl.DataFrame(rows, schema=_SCHEMA)
+
+
+def why_no_rows(
+    harmonised: HarmonisedStatistics, methods: Sequence[str | SummaryEstimator], *, seed: int = 1
+) -> list[str]:
+    """Why each of the methods gives no row, for every pair: too few variants, or what its fit says.
+
+    Parameters
+    ----------
+    harmonised, methods, seed
+        As of `mr`.
+    """
+    said = []
+    for names, part in harmonised.pairs():
+        data = to_associations(part)
+        for method in resolve_methods(methods):
+            why = method.why_not(data.n_variants)
+            if not why and not _shown(method, data.n_variants):
+                why = "of one variant is the Wald ratio (mr_wald_ratio)"
+            if not why:
+                try:
+                    method.fit(data, seed=seed)
+                except InputError as error:
+                    why = str(error).rstrip(".")
+            if why:
+                said.append(f"{names['exposure']} on {names['outcome']}: {method.method}: {why}")
+    return said
 
 
 def _cells(answer: SummaryEstimate) -> dict[str, object]:

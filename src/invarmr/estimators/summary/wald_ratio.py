@@ -44,9 +44,9 @@ class WaldRatio(SummaryEstimator):
     method: ClassVar[str] = "Wald ratio"
     takes_correlation: ClassVar[bool] = True
 
-    def applies_to(self, n_variants: int) -> bool:
+    def why_not(self, n_variants: int) -> str:
         """One variant, no more."""
-        return n_variants == 1
+        return "" if n_variants == 1 else "takes exactly 1 variant"
 
     def fit(self, data: Associations, *, seed: int = 1) -> SummaryEstimate:
         """Estimate the effect.
