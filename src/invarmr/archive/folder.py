@@ -134,7 +134,6 @@ def changed_folder(folder: Path | str, *, kind: Kind, command: str) -> Iterator[
     place = _resolved(folder)
     with opened_folder(place, kind=kind) as manifest:
         _refuse(place, foreign(place, manifest))
-        sweep(place)
         workspace = Workspace(private_folder(place), place, kind, command, manifest)
         workspace.carried = dict(manifest.files)
         workspace.people = {name for name, entry in manifest.files.items() if entry.people}
@@ -161,6 +160,7 @@ def opened_folder(folder: Path | str, *, kind: Kind) -> Iterator[Manifest]:
         )
     with locked(place):
         recover(place)
+        sweep(place)
         manifest = Manifest.read(place)
         if manifest is None or manifest.kind != kind:
             what = f"has no {MANIFEST}" if manifest is None else f"was written by `invarmr {_COMMANDS[manifest.kind]}`"
