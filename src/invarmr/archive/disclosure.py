@@ -1,9 +1,10 @@
 """Small counts: what a result may say of few people, applied to every table, text and number before it is written.
 
 The rule is that of data platforms which let no cell below a number of people leave (20 in *All of Us*). A count from 1
-to `smallest - 1` is left empty and shown as "<smallest"; every other count is rounded to a multiple of `smallest`, so
-that no masked cell follows from totals by subtraction. What gives the number of people exactly by another way is
-emptied (degrees of freedom, what chance gives, call rates) or rounded (p-values to two digits, other numbers to four).
+to `smallest - 1` is left empty and shown as "<smallest"; every other count is rounded down to a multiple of `smallest`,
+so that every count of a masked cell stays possible, whatever totals are told. What gives the number of people exactly
+by another way is emptied (degrees of freedom, what chance gives, call rates) or rounded (p-values to two digits, other
+numbers to four).
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _PEOPLE = (
 _COUNT_IN_TEXT = re.compile(
     rf"\b(\d[\d,]*)(?=(?: of (?:the |its )?\d[\d,]*)? (?:[a-z-]+ )?(?:{_PEOPLE})\b)"
     rf"|(?<=\bof )(\d[\d,]*)(?= (?:{_PEOPLE})\b)"
-    r"|(?<=\bn = )(\d[\d,]*)|(?<=\bn )(\d[\d,]*)"
+    r"|(?<=\()(\d[\d,]*)(?=\))|(?<=\bn = )(\d[\d,]*)|(?<=\bn )(\d[\d,]*)"
 )
 _DECIMAL = re.compile(r"\d+\.\d{3,}(?:e-?\d+)?")
 _CONTROL_LEVELS = ("p_value", "pval", "_p")
@@ -70,7 +71,7 @@ class Disclosure:
     >>> Disclosure().show(20000), Disclosure(20).show(13), Disclosure(20).show(4987), Disclosure(20).show(0)
     ('20,000', '<20', '4,980', '0')
     >>> Disclosure(20).text("dropped 13 people at site A, of 1,950 samples")
-    'dropped <20 people at site A, of 1,960 samples'
+    'dropped <20 people at site A, of 1,940 samples'
     """
 
     smallest: int | None = None
@@ -85,16 +86,16 @@ class Disclosure:
         return self.smallest is not None
 
     def count(self, number: int | None) -> int | None:
-        """A count as it may be written: rounded; None where it may not be told.
+        """A count as it may be written: rounded down; None where it may not be told.
 
         Examples
         --------
         >>> [Disclosure(20).count(n) for n in (0, 7, 20, 29, 31)]
-        [0, None, 20, 20, 40]
+        [0, None, 20, 20, 20]
         """
         if self.smallest is None or number is None or number == 0:
             return number
-        return None if number < self.smallest else self.smallest * round(number / self.smallest)
+        return None if number < self.smallest else number - number % self.smallest
 
     def show(self, number: int | None) -> str:
         """A count in words; a count that was masked when it was written is shown so."""
@@ -162,7 +163,7 @@ class Disclosure:
         column, kind = pl.col(name), frame.schema[name]
         if name in COUNT_COLUMNS:
             size = self.smallest or 1
-            shown = (column / size).round(mode="half_to_even") * size
+            shown = (column / size).floor() * size
             return [pl.when(column.is_between(1, size - 1)).then(None).otherwise(shown).cast(pl.Int64).alias(name)]
         if name in _EXACT:
             return [pl.lit(None, dtype=kind).alias(name)]
