@@ -7,8 +7,10 @@ is `not identified` or `rejected`; 130 interrupted.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cyclopts import App, CycloptsError
 
@@ -39,9 +41,21 @@ app.command(inspect.inspect)
 app.command(reproduce.reproduce)
 
 
+_LONGEST = 1_000
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its status."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        with suppress(ValueError):  # signals belong to the main thread
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _stop)
     sys.exit(_status(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _stop(number: int, _: object) -> None:
+    """Leave as after an interrupt: what was begun is removed on the way out."""
+    sys.exit(128 + number)
 
 
 def _status(arguments: list[str]) -> int:
@@ -66,5 +80,11 @@ def _status(arguments: list[str]) -> int:
 
 
 def _complain(message: str) -> int:
-    print(f"invarmr: {' '.join(message.split())}", file=sys.stderr)
+    print(f"invarmr: {_printable(' '.join(message.split()))}", file=sys.stderr)
     return 2
+
+
+def _printable(text: str) -> str:
+    """A message of at most about 1,000 characters, with control characters shown and not obeyed."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]} ... ({len(shown) - _LONGEST:,} characters more)"

@@ -50,7 +50,13 @@ def load_checkpoint(path: Path, state: Mapping[str, Tensor], fingerprint: Mappin
                 )
             with torch.no_grad():
                 for name, value in state.items():
-                    value.copy_(stored.get_tensor(name))
+                    kept = stored.get_tensor(name)
+                    if kept.shape != value.shape:
+                        raise InputError(
+                            f"The checkpoint {path} has another shape of '{name}' ({tuple(kept.shape)}, not "
+                            f"{tuple(value.shape)}). Delete it to start anew."
+                        )
+                    value.copy_(kept)
     except InputError:
         raise
     except Exception as error:

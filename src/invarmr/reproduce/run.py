@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -90,7 +90,8 @@ def run_units(
             _in_processes(apart, store, scale, workers, watch)
         for task in [*others, *chunks][len(apart) :]:
             _take(task, task[0](), store, scale, watch)
-    shutil.rmtree(store.out / "checkpoints", ignore_errors=True)
+    with suppress(OSError):
+        (store.out / "checkpoints").rmdir()  # where nothing but our own, each removed as it was done, was there
 
 
 def _in_processes(tasks: Sequence[_Task], store: Store, scale: Scale, workers: int, watch: _Watch) -> None:

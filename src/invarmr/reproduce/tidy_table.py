@@ -14,6 +14,7 @@ from typing import Any, final
 
 import polars as pl
 
+from invarmr.archive.files import whole_file
 from invarmr.errors import InputError, first_few
 
 __all__ = ["COLUMNS", "MODEL_COLUMNS", "Store", "parse_settings", "settings_text", "write_whole"]
@@ -130,13 +131,8 @@ def _added(
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all."""
-    temporary = path.with_name(f".part-{path.name}")
-    data = content.encode() if isinstance(content, str) else content
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
