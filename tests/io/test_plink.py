@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pgenlib
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from invarmr.data.genotypes import MISSING_CALL
 from invarmr.errors import InputError
 from invarmr.io.plink import open_genotypes
+from invarmr.io.plink_writer import write_plink
 
 CALLS = [[0, 1, 2, -9, 1], [2, 2, 1, 0, 0], [1, -9, -9, 0, 2]]
 
@@ -346,3 +348,27 @@ def test_many_variants_open_quickly(tmp_path, write_bed):
     bed.with_suffix(".bim").write_text("".join(f"1 rs{j} 0 {j} A G\n" for j in range(m)))
     bed.write_bytes(b"\x6c\x1b\x01" + b"\x00" * m)
     assert open_genotypes(bed).variants.tail(1)["position"].item() == m - 1
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_fam_of_another_length_with_as_many_bytes_is_refused(tmp_path, change):
+    """Bytes per variant do not tell 6 samples from 7; the bits behind the last one do."""
+    rng = np.random.default_rng(1)
+    n = 6 if change == 1 else 7
+    calls = rng.binomial(2, 0.5, (60, n)).astype(np.int8)
+    variants = pl.DataFrame(
+        {
+            "chromosome": ["1"] * 60,
+            "variant": [f"rs{k}" for k in range(60)],
+            "position": range(1, 61),
+            "counted_allele": ["A"] * 60,
+            "other_allele": ["C"] * 60,
+        }
+    )
+    write_plink(tmp_path / "x", calls, variants, [f"i{k}" for k in range(n)])
+    open_genotypes(tmp_path / "x.bed")
+    lines = (tmp_path / "x.fam").read_text().splitlines()
+    lines = lines[:-1] if change == -1 else [*lines, lines[-1].replace("i5", "i6")]
+    (tmp_path / "x.fam").write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match="fewer rows" if change == -1 else "more rows"):
+        open_genotypes(tmp_path / "x.bed")

@@ -226,6 +226,38 @@ def _check_bed(path: Path, *, n_variants: int, n_samples: int) -> None:
             f"{n_variants} .bim rows x {n_samples} .fam rows, but {found} bytes found. Use the .bim and .fam "
             "written with this .bed, or copy the .bed again."
         )
+    _check_padding(path, n_samples, n_variants)
+
+
+def _check_padding(path: Path, n_samples: int, n_variants: int) -> None:
+    """The bits behind the last sample of a variant are zero; a .fam that is a row short or long shows there.
+
+    Looked at in at most 2,000 variants, evenly spaced. A last sample with two copies of the first allele everywhere,
+    which is what these bits read as, is taken for one where so many in a row are unlikely by the file's other calls.
+    """
+    width, used = -(-n_samples // 4), n_samples % 4 or 4
+    rows = np.unique(np.linspace(0, n_variants - 1, min(n_variants, _PADDING_LOOKS)).astype(np.int64))
+    content = np.memmap(path, dtype=np.uint8, mode="r")
+    last = content[2 + (rows + 1) * width]
+    filled = int(np.count_nonzero(last >> np.uint8(2 * used))) if used < 4 else 0
+    if filled:
+        raise InputError(
+            f"{path}: the bits behind sample {n_samples}, the last of the .fam, must be zero, but in {filled} of the "
+            f"{len(rows)} variants looked at they hold calls: the .fam has fewer rows than the .bed has samples. Use "
+            "the .fam written with this .bed."
+        )
+    if width == 1 or np.any(last >> np.uint8(2 * used - 2)):
+        return
+    codes = content[3 + rows * width, None] >> (2 * np.arange(4, dtype=np.uint8)) & 3
+    if len(rows) * np.log(max(float(np.mean(codes == 0)), 1e-9)) < np.log(_UNLIKELY):
+        raise InputError(
+            f"{path}: sample {n_samples}, the last of the .fam, has two copies of the first allele in all {len(rows)} "
+            "variants looked at, as the bits behind the last sample have: the .fam has more rows than the .bed has "
+            "samples. Use the .fam written with this .bed."
+        )
+
+
+_PADDING_LOOKS, _UNLIKELY = 2_000, 1e-9
 
 
 def _check_magic(path: Path, start: bytes, what: str) -> None:
