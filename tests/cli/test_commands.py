@@ -358,3 +358,37 @@ def test_a_disk_that_fails(invarmr, study, tmp_path, monkeypatch):
     assert status == 2
     assert message.startswith("invarmr: estimates.tsv: No space left on device. Check")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fault_of_the_program_is_one_line(invarmr, study, tmp_path, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError("\x1b[31mdeep\n" + "x" * 5_000)
+
+    monkeypatch.setattr("invarmr.study.run.estimate_archive", broken)
+    status, printed, message = invarmr("run", study, "--out", tmp_path / "out", "--quiet")
+    assert (status, printed) == (70, "")
+    assert message.startswith("invarmr: a fault of invarmr (ZeroDivisionError: \\x1b[31mdeep")
+    assert message.count("\n") == 1
+    assert len(message) < 1_100
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setenv("INVARMR_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        main(["run", str(study), "--out", str(tmp_path / "out"), "--quiet"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_leaves_nothing(study, tmp_path, number):
+    code = (
+        "import sys, time\nimport invarmr.study.run as run\nfrom invarmr.cli import main\n"
+        "def slow(*_):\n    print('reached', flush=True)\n    time.sleep(300)\n"
+        "run.estimate_archive = slow\nmain(sys.argv[1:])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "run", str(study), "--out", str(tmp_path / "new" / "out"), "--quiet"],
+        env=ENVIRONMENT, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "reached\n"
+    process.send_signal(number)
+    assert process.wait(120) == 128 + number
+    process.stdout.close()
+    assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,7 @@
 """`invarmr`: the commands, and how errors become exit statuses.
 
 Exit status: 0 done; 2 bad usage or input (one message on standard error, nothing half written); 3 done, but the verdict
-is `not identified` or `rejected`; 130 interrupted.
+is `not identified` or `rejected`; 70 a fault of this program; 130 interrupted; 129, 143 stopped by SIGHUP or SIGTERM.
 """
 
 from __future__ import annotations
@@ -76,6 +76,12 @@ def _status(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted; nothing half written was left", file=sys.stderr)
         return 130
+    except Exception as error:
+        if os.environ.get("INVARMR_DEBUG"):
+            raise
+        kind = type(error).__name__
+        _complain(f"a fault of invarmr ({kind}: {error}). Set INVARMR_DEBUG=1 to see where, and report it, please.")
+        return 70
     return int(result or 0)
 
 

@@ -9,6 +9,7 @@ from invarmr.arrays import IntArray
 from invarmr.data.cohort import Cohort
 from invarmr.data.latent_instruments import LatentInstruments
 from invarmr.data.moments import EnvironmentMoments
+from invarmr.errors import InputError, first_few
 from invarmr.instruments.automatic import AutomaticInstruments
 from invarmr.instruments.base import Learner
 from invarmr.instruments.registry import build_learner
@@ -27,7 +28,19 @@ def _shared(settings: LearnConfig) -> dict[str, Any]:
 
 
 def learner_of(settings: LearnConfig) -> Learner:
-    """The learner of a study, with its settings."""
+    """The learner of a study, with its settings.
+
+    Raises
+    ------
+    InputError
+        An option that the learner does not have, of another kind or range, or that a key of `[learn]` decides.
+    """
+    taken = [name for name in ("n_folds", "n_held_out") if name in settings.options]
+    if taken:
+        raise InputError(
+            f"[learn] options names {first_few(taken)}, which the study decides: give the share held out as [learn] "
+            "held_out."
+        )
     return build_learner(settings.method, **(_shared(settings) | settings.options))
 
 

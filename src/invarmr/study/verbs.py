@@ -51,6 +51,8 @@ __all__ = [
 
 def read_archive(config: StudyConfig, archive: Archive, progress: Progress) -> None:
     """READ: files to cohort, moments per fold and environment, principal components."""
+    if config.learn.compares_environments:
+        learner_of(config.learn)  # what is wrong with its options is told before anything is read
     inputs = [fingerprint(path) for path in inputs_of(config) if path.is_file()]  # others are refused as they are read
     study = read_study(config, progress)
     archive.begin("read")
